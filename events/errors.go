@@ -3,6 +3,7 @@ package events
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Errors of the log itself. Everything a user can cause is an *Error instead.
@@ -51,6 +52,9 @@ type Error struct {
 	// Version is the current version where Code is CodeVersionMismatch, and
 	// Since the version the caller had.
 	Version, Since int64
+	// RetryAfter is how long to wait before trying again, 0 = unknown; set
+	// where Code is CodeRateLimited or CodeUnavailable.
+	RetryAfter time.Duration
 }
 
 func (e *Error) Error() string { return e.Message }

@@ -97,3 +97,19 @@ func (s Scope) Limit(board int64, role Role) Role {
 	}
 	return role.AtMost(s.Role)
 }
+
+// EffectiveRole returns what a principal is on a board: member is its role
+// there (NoRole where it is none), admin its global flag, visibility the
+// board's. An admin counts as pm everywhere, and whoever is signed in reads an
+// internal board. The scope of the credential is applied last, so that it
+// narrows an admin too.
+func EffectiveRole(member Role, admin bool, visibility Visibility, board int64, scope Scope) Role {
+	role := member
+	switch {
+	case admin:
+		role = PM
+	case role == NoRole && visibility == Internal:
+		role = ViewerRole
+	}
+	return scope.Limit(board, role)
+}
