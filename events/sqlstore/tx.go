@@ -1,0 +1,239 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/agent-kanban/agent-kanban/events"
+)
+
+const (
+	headSQL   = `SELECT position, hash FROM events ORDER BY position DESC LIMIT 1`
+	insertSQL = `INSERT INTO events (` + columns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+	ledgerSQL = `SELECT request_sha, first_position, last_position, stream, version, recorded_at
+		FROM commands WHERE command_id = ? AND actor = ?`
+	recordSQL = `INSERT INTO commands
+		(command_id, actor, request_sha, first_position, last_position, stream, version, recorded_at) VALUES (?,?,?,?,?,?,?,?)`
+	snapshotSQL = `SELECT version, position, state FROM snapshots WHERE stream = ? AND schema = ?`
+	saveSQL     = `INSERT INTO snapshots (stream, version, position, schema, state) VALUES (?,?,?,?,?)
+		ON CONFLICT (stream) DO UPDATE SET
+			version = excluded.version, position = excluded.position, schema = excluded.schema, state = excluded.state`
+)
+
+// statements are those of the append path, prepared once. What Tx.Read needs
+// besides is prepared when it is needed.
+type statements struct {
+	head, insert, ledger, record, snapshot, save *sql.Stmt
+	reads                                        map[string]*sql.Stmt
+}
+
+func (db *DB) prepare(ctx context.Context) error {
+	s := &db.stmts
+	for _, p := range []struct {
+		text string
+		to   **sql.Stmt
+	}{
+		{headSQL, &s.head}, {insertSQL, &s.insert}, {ledgerSQL, &s.ledger},
+		{recordSQL, &s.record}, {snapshotSQL, &s.snapshot}, {saveSQL, &s.save},
+	} {
+		var err error
+		if *p.to, err = db.durable.PrepareContext(ctx, p.text); err != nil {
+			return fmt.Errorf("prepare: %w", err)
+		}
+	}
+	// The reads of every batch: catching up with other processes, and loading
+	// a stream.
+	s.reads = make(map[string]*sql.Stmt)
+	for _, q := range []events.Query{{}, {After: 1}, {Stream: "s"}, {Stream: "s", AfterVersion: 1}} {
+		text, _ := selectSQL(&q, span{above: q.AfterVersion}, 1)
+		if s.reads[text] == nil {
+			stmt, err := db.durable.PrepareContext(ctx, text)
+			if err != nil {
+				return fmt.Errorf("prepare: %w", err)
+			}
+			s.reads[text] = stmt
+		}
+	}
+	return nil
+}
+
+// transaction is events.Tx. Like *sql.Tx it serves one goroutine at a time.
+type transaction struct {
+	db   *DB
+	tx   *sql.Tx
+	head events.Head
+	done bool
+	args [18]any
+}
+
+var _ events.Tx = (*transaction)(nil)
+
+// Begin is events.Store.
+func (db *DB) Begin(ctx context.Context) (events.Tx, error) {
+	tx, err := db.begin(ctx, db.durable)
+	if err != nil {
+		return nil, err
+	}
+	t := &transaction{db: db, tx: tx}
+	ctx = context.WithoutCancel(ctx)
+	if t.head, err = scanHead(tx.StmtContext(ctx, db.stmts.head).QueryRowContext(ctx)); err != nil {
+		return nil, errors.Join(wrap("read head", err), t.Rollback())
+	}
+	return t, nil
+}
+
+// Head is events.Tx.
+func (t *transaction) Head() events.Head { return t.head }
+
+// SQL is events.Tx.
+func (t *transaction) SQL() *sql.Tx { return t.tx }
+
+// Append is events.Tx. It trusts the hashes it is given: Seal made them a
+// moment ago, and verify is there for the doubt.
+func (t *transaction) Append(ctx context.Context, batch []events.Envelope) error {
+	if t.db.tail != nil {
+		return fmt.Errorf("append: %w", t.db.tail)
+	}
+	for i := range batch {
+		e := &batch[i]
+		if want := t.head.Position + 1 + int64(i); e.Position != want {
+			return fmt.Errorf("append position %d, want %d: %w", e.Position, want, events.ErrConflict)
+		}
+		// Reads by board go by its stream, the only index there is for it.
+		if e.BoardID != 0 && e.Stream != events.BoardStream(e.BoardID) {
+			return fmt.Errorf("append position %d: an event of board %d is on stream %q", e.Position, e.BoardID, e.Stream)
+		}
+	}
+	ctx = context.WithoutCancel(ctx)
+	insert := t.tx.StmtContext(ctx, t.db.stmts.insert)
+	for i := range batch {
+		e := &batch[i]
+		bind(&t.args, e)
+		if _, err := insert.ExecContext(ctx, t.args[:]...); taken(err) {
+			return fmt.Errorf("append %s version %d: %w", e.Stream, e.Version, events.ErrConflict)
+		} else if err != nil {
+			return wrap("append", err)
+		}
+	}
+	if len(batch) > 0 {
+		t.head = batch[len(batch)-1].Head()
+	}
+	return nil
+}
+
+// bind lays e out in the order of columns.
+func bind(args *[18]any, e *events.Envelope) {
+	*args = [18]any{
+		e.Position, e.Stream, e.Version, string(e.Type), int64(e.Schema), e.ID, e.RecordedAt.UnixMicro(),
+		string(e.Actor.Kind), e.Actor.ID, e.Actor.Name, e.CommandID, e.CorrelationID, e.CausationID,
+		nil, nil, nil, e.DataSHA[:], e.Hash[:],
+	}
+	if e.BoardID != 0 {
+		args[13] = e.BoardID
+	}
+	if e.TicketID != 0 {
+		args[14] = e.TicketID
+	}
+	if !e.Redacted() {
+		// As text: a STRICT table takes no bytes for it.
+		args[15] = string(e.Data)
+	}
+}
+
+// Commit is events.Tx.
+func (t *transaction) Commit() error {
+	if t.done {
+		return fmt.Errorf("commit: %w", sql.ErrTxDone)
+	}
+	return wrap("commit", t.end(t.tx.Commit))
+}
+
+// Rollback is events.Tx.
+func (t *transaction) Rollback() error {
+	if t.done {
+		return nil
+	}
+	return wrap("roll back", t.end(t.tx.Rollback))
+}
+
+// end gives the turn to the next writer, whatever became of the transaction.
+func (t *transaction) end(how func() error) error {
+	t.done = true
+	defer t.db.release()
+	return how()
+}
+
+// Command is events.Ledger.
+func (t *transaction) Command(ctx context.Context, id, actor string) (events.CommandRecord, bool, error) {
+	ctx = context.WithoutCancel(ctx)
+	rec := events.CommandRecord{ID: id, Actor: actor}
+	var sha []byte
+	var at int64
+	err := t.tx.StmtContext(ctx, t.db.stmts.ledger).QueryRowContext(ctx, id, actor).
+		Scan(&sha, &rec.First, &rec.Last, &rec.Stream, &rec.Version, &at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return events.CommandRecord{}, false, nil
+	}
+	if err != nil {
+		return events.CommandRecord{}, false, wrap("read command", err)
+	}
+	if rec.RequestSHA, err = hashOf(sha); err != nil {
+		return events.CommandRecord{}, false, fmt.Errorf("read command: %w", err)
+	}
+	rec.RecordedAt = time.UnixMicro(at).UTC()
+	return rec, true, nil
+}
+
+// Record is events.Ledger. A command that is recorded already is ErrConflict.
+func (t *transaction) Record(ctx context.Context, rec events.CommandRecord) error {
+	ctx = context.WithoutCancel(ctx)
+	_, err := t.tx.StmtContext(ctx, t.db.stmts.record).ExecContext(ctx, rec.ID, rec.Actor, rec.RequestSHA[:],
+		rec.First, rec.Last, rec.Stream, rec.Version, rec.RecordedAt.UnixMicro())
+	if taken(err) {
+		return fmt.Errorf("record command: it is recorded already: %w", events.ErrConflict)
+	}
+	return wrap("record command", err)
+}
+
+// Snapshot is events.Snapshots.
+func (t *transaction) Snapshot(ctx context.Context, stream string, schema int) (events.Snapshot, bool, error) {
+	ctx = context.WithoutCancel(ctx)
+	snap := events.Snapshot{Stream: stream, Schema: schema}
+	err := t.tx.StmtContext(ctx, t.db.stmts.snapshot).QueryRowContext(ctx, stream, schema).
+		Scan(&snap.Version, &snap.Position, &snap.State)
+	if errors.Is(err, sql.ErrNoRows) {
+		return events.Snapshot{}, false, nil
+	}
+	if err != nil {
+		return events.Snapshot{}, false, wrap("read snapshot", err)
+	}
+	return snap, true, nil
+}
+
+// SaveSnapshot is events.Snapshots.
+func (t *transaction) SaveSnapshot(ctx context.Context, snap events.Snapshot) error {
+	ctx = context.WithoutCancel(ctx)
+	// nil bytes would be NULL.
+	state := slices.Concat([]byte{}, snap.State)
+	if state == nil {
+		state = []byte{}
+	}
+	_, err := t.tx.StmtContext(ctx, t.db.stmts.save).ExecContext(ctx, snap.Stream, snap.Version, snap.Position, snap.Schema, state)
+	return wrap("save snapshot", err)
+}
+
+// Read is events.Tx.
+func (t *transaction) Read(ctx context.Context, q events.Query) ([]events.Envelope, error) {
+	ctx = context.WithoutCancel(ctx)
+	page, err := read(ctx, q, func(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+		if stmt := t.db.stmts.reads[text]; stmt != nil {
+			return t.tx.StmtContext(ctx, stmt).QueryContext(ctx, args...)
+		}
+		return t.tx.QueryContext(ctx, text, args...)
+	})
+	return page, wrap("read events", err)
+}
