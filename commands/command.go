@@ -13,8 +13,11 @@ import (
 // Command asks for something to happen, in the imperative. The JSON of its
 // fields is the data of POST /api/commands.
 type Command interface {
-	// Kind is the command's name on the wire: "create_ticket".
-	Kind() string
+	// CommandType is its name on the wire: "create_ticket".
+	CommandType() string
+	// target names the existing board or ticket that the command is about; both
+	// are empty for commands about users and for CreateBoard.
+	target() (board, ticket Ref)
 }
 
 // Ref names a board, ticket or column by id ("12") or by key or name ("WEB",

@@ -1,0 +1,244 @@
+package commands
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/agent-kanban/agent-kanban/events"
+)
+
+// decided is a fact that a decision came to, before it gets its place in the log.
+type decided struct {
+	stream string
+	board  int64
+	ticket int64
+	fact   events.Event
+}
+
+// decision is everything that a decision may look at. Decisions are pure: they
+// read this and return facts or a refusal.
+type decision struct {
+	dir   *directory
+	meta  Meta
+	board *board // nil for commands about users
+	role  events.Role
+	// roleOn tells the actor's role on any board, for commands that span boards.
+	roleOn func(board int64) (events.Role, error)
+}
+
+// decide carries out the pure part of a command.
+func (d *decision) decide(cmd Command) ([]decided, error) {
+	if d.board != nil {
+		return d.decideBoard(cmd)
+	}
+	switch c := cmd.(type) {
+	case CreateBoard:
+		return d.createBoard(c)
+	case RegisterUser:
+		return d.registerUser(c)
+	case UpdateUser:
+		return d.updateUser(c)
+	case DeactivateUser:
+		return d.deactivateUser(c)
+	case IssueToken:
+		return d.issueToken(c)
+	case RevokeToken:
+		return d.revokeToken(c)
+	case ImportLog:
+		if !d.meta.Trusted {
+			return nil, events.Errorf(events.CodeForbidden, "Only an import may record this.")
+		}
+		return []decided{{stream: events.SystemStream, fact: c.LogImported}}, nil
+	}
+	return nil, fmt.Errorf("decide: no rule for %T", cmd)
+}
+
+// decideBoard decides what is about one existing board.
+func (d *decision) decideBoard(cmd Command) ([]decided, error) {
+	if !d.role.May(events.MayRead) {
+		return nil, errNoBoard
+	}
+	switch c := cmd.(type) {
+	case UpdateBoard:
+		return d.manage(func() ([]decided, error) { return d.updateBoard(c) })
+	case ArchiveBoard:
+		return d.manage(d.archiveBoard)
+	case RestoreBoard:
+		return d.manage(d.restoreBoard)
+	case DeleteBoard:
+		return d.manage(func() ([]decided, error) { return d.about(0, events.BoardDeleted{}), nil })
+	case SetColumns:
+		return d.manage(func() ([]decided, error) { return d.setColumns(c.Columns) })
+	case AddColumn:
+		return d.manage(func() ([]decided, error) { return d.addColumn(c) })
+	case UpdateColumn:
+		return d.manage(func() ([]decided, error) { return d.updateColumn(c.Column) })
+	case MoveColumn:
+		return d.manage(func() ([]decided, error) { return d.moveColumn(c) })
+	case RemoveColumn:
+		return d.manage(func() ([]decided, error) { return d.removeColumn(c) })
+	case SetMember:
+		return d.manage(func() ([]decided, error) { return d.setMember(c) })
+	case RemoveMember:
+		return d.manage(func() ([]decided, error) { return d.removeMember(c) })
+	case CreateTicket:
+		return d.createTicket(c)
+	case UpdateTicket:
+		return d.onTicket(c.Ticket, contribute, func(t *Ticket) ([]decided, error) { return d.updateTicket(t, c) })
+	case MoveTicket:
+		return d.onTicket(c.Ticket, contribute, func(t *Ticket) ([]decided, error) { return d.moveTicket(t, c) })
+	case AssignTicket:
+		return d.onTicket(c.Ticket, manage, func(t *Ticket) ([]decided, error) { return d.assignTicket(t, c.Assignee) })
+	case ArchiveTicket:
+		return d.onTicket(c.Ticket, manage, d.archiveTicket)
+	case RestoreTicket:
+		return d.onTicket(c.Ticket, manageArchived, func(t *Ticket) ([]decided, error) { return d.restoreTicket(t, c) })
+	case DeleteTicket:
+		return d.onTicket(c.Ticket, manageArchived, func(t *Ticket) ([]decided, error) {
+			return d.about(t.ID, events.TicketDeleted{}), nil
+		})
+	case AddComment:
+		return d.onTicket(c.Ticket, comments, func(t *Ticket) ([]decided, error) { return d.addComment(t, c) })
+	case UpdateComment:
+		return d.onTicket(c.Ticket, comments, func(t *Ticket) ([]decided, error) { return d.updateComment(t, c) })
+	case DeleteComment:
+		return d.onTicket(c.Ticket, comments, func(t *Ticket) ([]decided, error) { return d.deleteComment(t, c) })
+	}
+	return nil, fmt.Errorf("decide: no rule for %T", cmd)
+}
+
+var (
+	errNoBoard  = &events.Error{Code: events.CodeNotFound, Message: "There is no such board, or you are not a member of it."}
+	errNoTicket = &events.Error{Code: events.CodeNotFound, Message: "There is no such ticket, or you are not a member of its board."}
+)
+
+// about places facts on the decision's board.
+func (d *decision) about(ticket int64, facts ...events.Event) []decided {
+	out := make([]decided, len(facts))
+	for i, f := range facts {
+		out[i] = decided{stream: events.BoardStream(d.board.info.ID), board: d.board.info.ID, ticket: ticket, fact: f}
+	}
+	return out
+}
+
+// match refuses when the caller saw another version than current.
+func (d *decision) match(what string, current int64) error {
+	if d.meta.IfMatch == nil || *d.meta.IfMatch == current {
+		return nil
+	}
+	return &events.Error{
+		Code: events.CodeVersionMismatch, Version: current, Since: *d.meta.IfMatch,
+		Message: fmt.Sprintf("%s was changed meanwhile: you have version %d, it is at %d. Read it again and retry.",
+			what, *d.meta.IfMatch, current),
+	}
+}
+
+// manage runs a decision that changes the board itself.
+func (d *decision) manage(decide func() ([]decided, error)) ([]decided, error) {
+	if !d.role.May(events.MayManageBoard) {
+		return nil, events.Errorf(events.CodeForbidden, "Only a pm of this board may change it. Ask one of them.")
+	}
+	if err := d.match("The board", d.board.info.Version); err != nil {
+		return nil, err
+	}
+	return decide()
+}
+
+// open refuses changes to an archived board.
+func (d *decision) open() error {
+	if d.board.info.Archived {
+		return events.Errorf(events.CodeArchived, "Board %s is archived. Restore it first.", d.board.info.Key)
+	}
+	return nil
+}
+
+// need says what a command on a ticket asks of the actor and the ticket.
+type need struct {
+	permission events.Permission
+	anyTicket  bool // contributors may do it to tickets that are not theirs
+	archived   bool // works on archived tickets too
+	version    bool // If-Match is about the ticket
+}
+
+var (
+	contribute     = need{permission: events.MayContribute, version: true}
+	comments       = need{permission: events.MayContribute, anyTicket: true}
+	manage         = need{permission: events.MayManageTickets, version: true}
+	manageArchived = need{permission: events.MayManageTickets, version: true, archived: true}
+)
+
+// onTicket runs a decision about an existing ticket.
+func (d *decision) onTicket(ref Ref, n need, decide func(t *Ticket) ([]decided, error)) ([]decided, error) {
+	t := d.board.tickets[d.board.ticketID(ref)]
+	if t == nil {
+		return nil, errNoTicket
+	}
+	if !d.role.May(n.permission) {
+		if n.permission == events.MayManageTickets {
+			return nil, events.Errorf(events.CodeForbidden, "Only a pm of this board may do that to %s. Ask one of them.", t.Key)
+		}
+		return nil, events.Errorf(events.CodeForbidden, "You may read this board but not change it. Ask a pm for another role.")
+	}
+	if !n.anyTicket && !d.role.May(events.MayManageTickets) && t.Assignee != d.meta.Actor.Name {
+		return nil, events.Errorf(events.CodeForbidden, "%s is not assigned to you. Ask a pm to assign it to you first.", t.Key)
+	}
+	if err := d.open(); err != nil {
+		return nil, err
+	}
+	if t.Archived && !n.archived {
+		return nil, events.Errorf(events.CodeArchived, "%s is archived. Restore it first.", t.Key)
+	}
+	if n.version {
+		if err := d.match(t.Key, t.Version); err != nil {
+			return nil, err
+		}
+	}
+	return decide(t)
+}
+
+// ticketID resolves an id or key of this board, 0 if it is neither.
+func (b *board) ticketID(ref Ref) int64 {
+	if id := ref.ID(); id != 0 {
+		return id
+	}
+	i := strings.LastIndexByte(string(ref), '-')
+	if i < 0 || !strings.EqualFold(string(ref[:i]), b.info.Key) {
+		return 0
+	}
+	return b.numbers[Ref(ref[i+1:]).ID()]
+}
+
+// room refuses to add a ticket to a full column. It reports whether the limit
+// is being overridden, which only a pm may ask for.
+func (d *decision) room(c events.Column, override bool) (over bool, err error) {
+	inside := len(d.board.lanes[c.ID])
+	if c.WIPLimit == nil || inside < *c.WIPLimit {
+		return false, nil
+	}
+	if !override {
+		return false, events.Errorf(events.CodeWIPLimit,
+			"Column %q is full: %d of %d. Move a ticket out first, or a pm can override with over_limit.", c.Name, inside, *c.WIPLimit)
+	}
+	if !d.role.May(events.MayManageTickets) {
+		return false, events.Errorf(events.CodeForbidden, "Only a pm may go over the WIP limit of column %q.", c.Name)
+	}
+	return true, nil
+}
+
+// target finds the column that ref names.
+func (d *decision) target(ref Ref) (events.Column, error) {
+	c, ok := d.board.column(ref)
+	if !ok {
+		return c, &events.Error{
+			Code:    events.CodeInvalid,
+			Message: fmt.Sprintf("Board %s has no column %q. It has: %s.", d.board.info.Key, ref, d.board.columnNames()),
+			Fields:  map[string]string{"column": "must be one of: " + d.board.columnNames()},
+		}
+	}
+	return c, nil
+}
+
+func equalTime(a, b *time.Time) bool {
+	return a == b || a != nil && b != nil && a.Equal(*b)
+}

@@ -1,0 +1,249 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/agent-kanban/agent-kanban/events"
+)
+
+// Config is what a Sequencer needs.
+type Config struct {
+	Store events.Store
+	// Publish is told of every committed batch, in order, before its commands
+	// are answered. It must not block.
+	Publish func(batch []events.Envelope)
+	Logger  *slog.Logger
+	// Now tells the time; nil = time.Now.
+	Now func() time.Time
+	// MaxBatch is the most commands in one transaction; 0 = 64.
+	MaxBatch int
+}
+
+func (c Config) withDefaults() Config {
+	if c.Publish == nil {
+		c.Publish = func([]events.Envelope) {}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.MaxBatch == 0 {
+		c.MaxBatch = 64
+	}
+	return c
+}
+
+// Sequencer is the one way to write: it takes whatever commands are waiting,
+// decides them one after the other on state that has seen every event before,
+// and appends their events in one transaction. So positions are gap-free and in
+// commit order, every decision sees everything before it, and one fsync serves
+// the whole batch.
+type Sequencer struct {
+	cfg   Config
+	queue chan *call
+	state *state // of the goroutine of run
+
+	start, stop sync.Once
+	stopping    chan struct{}
+	done        chan struct{}
+
+	statsMu sync.Mutex
+	stats   Stats
+}
+
+// Stats counts what the Sequencer did since it started.
+type Stats struct {
+	Batches, Commands, Refused, Events int64
+	Head                               events.Head
+}
+
+// call is one Do on its way through the Sequencer.
+type call struct {
+	ctx       context.Context
+	meta      Meta
+	generated bool // the command id is ours: nobody can repeat it
+	commands  []Command
+	done      chan struct{}
+	receipt   Receipt
+	err       error
+}
+
+// New returns a Sequencer that is not running yet.
+func New(cfg Config) (*Sequencer, error) {
+	if cfg.Store == nil {
+		return nil, errors.New("commands: Config.Store is missing")
+	}
+	cfg = cfg.withDefaults()
+	return &Sequencer{
+		cfg:      cfg,
+		queue:    make(chan *call, 1024),
+		stopping: make(chan struct{}),
+		done:     make(chan struct{}),
+		state:    newState(cfg.Store.LogID()),
+	}, nil
+}
+
+// Start begins to take commands.
+func (s *Sequencer) Start() {
+	s.start.Do(func() { go s.run() })
+}
+
+// Stop lets the commands that are already queued finish, refuses later ones
+// with CodeUnavailable, and waits. It is safe before Start and twice.
+func (s *Sequencer) Stop() {
+	s.stop.Do(func() { close(s.stopping) })
+	s.start.Do(func() { close(s.done) })
+	<-s.done
+}
+
+// Stats returns the counters.
+func (s *Sequencer) Stats() Stats {
+	s.statsMu.Lock()
+	defer s.statsMu.Unlock()
+	return s.stats
+}
+
+var errStopping = &events.Error{Code: events.CodeUnavailable, Message: "The server is stopping. Try again in a moment."}
+
+// Do carries out the commands, all or none, and returns when their events are
+// durable. A refusal is an *events.Error and writes nothing. When ctx ends
+// first, Do returns its error and the commands may still be carried out: send
+// them again with the same Meta.CommandID to learn the outcome.
+func (s *Sequencer) Do(ctx context.Context, meta Meta, cmds ...Command) (Receipt, error) {
+	if len(cmds) == 0 || len(cmds) > MaxBatch {
+		return Receipt{}, events.Errorf(events.CodeInvalid, "Send 1 to %d commands at once.", MaxBatch)
+	}
+	c := &call{ctx: ctx, meta: meta, commands: cmds, done: make(chan struct{})}
+	if c.generated = meta.CommandID == ""; c.generated {
+		c.meta.CommandID = uuid.Must(uuid.NewV7()).String()
+	}
+	select {
+	case <-s.stopping:
+		return Receipt{}, errStopping
+	default:
+	}
+	select {
+	case s.queue <- c:
+	case <-s.stopping:
+		return Receipt{}, errStopping
+	case <-ctx.Done():
+		return Receipt{}, ctx.Err()
+	}
+	select {
+	case <-c.done:
+		return c.receipt, c.err
+	case <-ctx.Done():
+		return Receipt{}, ctx.Err()
+	case <-s.done: // the call came in while the last batch was being taken
+		select {
+		case <-c.done:
+			return c.receipt, c.err
+		default:
+			return Receipt{}, errStopping
+		}
+	}
+}
+
+func (s *Sequencer) run() {
+	defer close(s.done)
+	batch := make([]*call, 0, s.cfg.MaxBatch)
+	for {
+		batch = batch[:0]
+		select {
+		case c := <-s.queue:
+			batch = append(batch, c)
+		case <-s.stopping:
+			select {
+			case c := <-s.queue:
+				batch = append(batch, c)
+			default:
+				return
+			}
+		}
+	more:
+		for len(batch) < s.cfg.MaxBatch {
+			select {
+			case c := <-s.queue:
+				batch = append(batch, c)
+			default:
+				break more
+			}
+		}
+		s.process(batch)
+		for _, c := range batch {
+			close(c.done)
+		}
+	}
+}
+
+// process carries out a batch. When the transaction fails it drops what is
+// cached and tries the calls one by one, so that one bad call harms no other.
+func (s *Sequencer) process(batch []*call) {
+	err := s.attempt(batch, false)
+	if err == nil {
+		return
+	}
+	s.cfg.Logger.Warn("batch failed, retrying one by one", "commands", len(batch), "error", err)
+	for _, c := range batch {
+		if err := s.attempt([]*call{c}, true); err != nil {
+			c.receipt, c.err = Receipt{}, fmt.Errorf("append: %w", err)
+		}
+	}
+}
+
+// attempt runs one transaction; again says that it is a retry. On error nothing
+// was written, or the commit's outcome is unknown, and the cached state is gone.
+func (s *Sequencer) attempt(batch []*call, again bool) (err error) {
+	ctx := context.Background() // a cancelled statement would split the transaction
+	tx, err := s.cfg.Store.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	b := &work{ctx: ctx, tx: tx, state: s.state, now: s.cfg.Now(), head: tx.Head(), again: again}
+	defer func() {
+		if err != nil {
+			_ = tx.Rollback()
+			s.state = newState(s.cfg.Store.LogID())
+		}
+	}()
+	if err := b.catchUp(); err != nil {
+		return err
+	}
+	for _, c := range batch {
+		c.receipt, c.err = Receipt{}, nil
+		if err := b.carryOut(c); err != nil {
+			return err
+		}
+	}
+	if err := b.commit(); err != nil {
+		return err
+	}
+	s.count(batch, b)
+	return nil
+}
+
+func (s *Sequencer) count(batch []*call, b *work) {
+	if len(b.pending) > 0 {
+		s.cfg.Publish(b.pending)
+	}
+	s.statsMu.Lock()
+	defer s.statsMu.Unlock()
+	s.stats.Batches++
+	s.stats.Commands += int64(len(batch))
+	s.stats.Events += int64(len(b.pending))
+	s.stats.Head = b.head
+	for _, c := range batch {
+		if c.err != nil {
+			s.stats.Refused++
+		}
+	}
+}

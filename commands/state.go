@@ -1,0 +1,236 @@
+package commands
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/agent-kanban/agent-kanban/events"
+)
+
+const (
+	// stateSchema is the shape of stored snapshots: count it up when the state
+	// changes, and older ones are folded afresh.
+	stateSchema = 1
+	// directoryStream names the directory among the snapshots.
+	directoryStream = "directory"
+	// snapshotEvery is the least number of events between snapshots of one
+	// stream. Boards wait for as many events as they have tickets, so that the
+	// cost of encoding them stays constant per event.
+	snapshotEvery = 2000
+	// cachedTickets bounds the boards kept in memory.
+	cachedTickets = 100_000
+	// locatedTickets bounds the memory of which board a ticket is on.
+	locatedTickets = 50_000
+)
+
+// state is what the Sequencer keeps folded between batches.
+type state struct {
+	logID     string
+	head      events.Head
+	directory *directory
+	dirAt     int64 // position of the directory's stored snapshot
+	boards    map[int64]*board
+	located   map[int64]int64 // ticket to board
+	clock     int64
+}
+
+func newState(logID string) *state {
+	return &state{logID: logID, boards: map[int64]*board{}, located: map[int64]int64{}}
+}
+
+// evolve follows one event, wherever it came from.
+func (s *state) evolve(e *events.Envelope) {
+	fact, err := e.Payload()
+	if err != nil {
+		fact = nil // redacted, or of a newer program: it still counts as a version
+	}
+	s.directory.evolve(e, fact)
+	if b := s.boards[e.BoardID]; b != nil && b.version < e.Version {
+		b.evolve(e, fact)
+	}
+	if e.Type == events.TypeTicketCreated {
+		s.locate(e.TicketID, e.BoardID)
+	}
+	s.head = e.Head()
+}
+
+func (s *state) locate(ticket, board int64) {
+	if len(s.located) >= locatedTickets {
+		clear(s.located)
+	}
+	s.located[ticket] = board
+}
+
+// evict drops the coldest boards while too many tickets are in memory.
+func (s *state) evict() {
+	total := 0
+	for _, b := range s.boards {
+		total += len(b.tickets) + 1
+	}
+	if total <= cachedTickets {
+		return
+	}
+	coldest := slices.SortedFunc(maps.Values(s.boards), func(a, b *board) int { return int(a.used - b.used) })
+	for _, b := range coldest[:len(coldest)-1] {
+		if total <= cachedTickets {
+			return
+		}
+		total -= len(b.tickets) + 1
+		delete(s.boards, b.info.ID)
+	}
+}
+
+// boardState is the stored form of a board.
+type boardState struct {
+	Info     Board
+	Deleted  bool
+	NextCol  int64
+	NextNum  int64
+	Tickets  []*Ticket
+	Comments map[int64]comment
+}
+
+func (b *board) snapshot(position int64) (events.Snapshot, error) {
+	text, err := json.Marshal(boardState{
+		Info: b.info, Deleted: b.deleted, NextCol: b.nextCol, NextNum: b.nextNum,
+		Tickets: slices.Collect(maps.Values(b.tickets)), Comments: b.comments,
+	})
+	return events.Snapshot{
+		Stream: events.BoardStream(b.info.ID), Version: b.version, Position: position, Schema: stateSchema, State: text,
+	}, err
+}
+
+func restoreBoard(snap events.Snapshot) (*board, error) {
+	var stored boardState
+	if err := json.Unmarshal(snap.State, &stored); err != nil {
+		return nil, fmt.Errorf("snapshot of %s: %w", snap.Stream, err)
+	}
+	b := newBoard(stored.Info.ID)
+	b.info, b.deleted, b.nextCol, b.nextNum = stored.Info, stored.Deleted, stored.NextCol, stored.NextNum
+	b.version, b.snapVersion = snap.Version, snap.Version
+	for _, t := range stored.Tickets {
+		b.tickets[t.ID], b.numbers[t.Number] = t, t.ID
+		if !t.Archived {
+			b.lanes[t.ColumnID] = append(b.lanes[t.ColumnID], t)
+		}
+		b.lastAt = later(b.lastAt, t.UpdatedAt)
+	}
+	for _, lane := range b.lanes {
+		slices.SortFunc(lane, order)
+	}
+	b.lastAt = later(b.lastAt, b.info.UpdatedAt)
+	if stored.Comments != nil {
+		b.comments = stored.Comments
+	}
+	return b, nil
+}
+
+// loadBoard returns the board's state, folded from its snapshot and the events
+// after it. An unknown board has version 0.
+func (w *work) loadBoard(id int64) (*board, error) {
+	s := w.state
+	s.clock++
+	if b := s.boards[id]; b != nil {
+		b.used = s.clock
+		return b, nil
+	}
+	b := newBoard(id)
+	stream := events.BoardStream(id)
+	if id <= 0 || id >= s.directory.NextBoard {
+		return b, nil
+	}
+	snap, found, err := w.tx.Snapshot(w.ctx, stream, stateSchema)
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		if b, err = restoreBoard(snap); err != nil {
+			return nil, err
+		}
+	}
+	for e, err := range events.All(w.ctx, w.tx, events.Query{Stream: stream, AfterVersion: b.version}) {
+		if err != nil {
+			return nil, fmt.Errorf("load %s: %w", stream, err)
+		}
+		fact, _ := e.Payload()
+		b.evolve(e, fact)
+	}
+	for i := range w.pending {
+		if e := &w.pending[i]; e.Stream == stream {
+			fact, _ := e.Payload()
+			b.evolve(e, fact)
+		}
+	}
+	b.used = s.clock
+	s.boards[id] = b
+	return b, nil
+}
+
+// catchUp brings the directory and the cached boards to the transaction's head:
+// at the first batch from the stored snapshot, later by what other processes
+// have appended.
+func (w *work) catchUp() error {
+	s := w.state
+	if s.directory == nil {
+		if err := w.loadDirectory(); err != nil {
+			return err
+		}
+	}
+	if w.tx.Head().Position == s.head.Position {
+		return nil
+	}
+	for e, err := range events.All(w.ctx, w.tx, events.Query{After: s.head.Position}) {
+		if err != nil {
+			return fmt.Errorf("catch up: %w", err)
+		}
+		s.evolve(e)
+	}
+	return nil
+}
+
+func (w *work) loadDirectory() error {
+	s := w.state
+	s.directory = newDirectory()
+	snap, found, err := w.tx.Snapshot(w.ctx, directoryStream, stateSchema)
+	if err != nil || !found {
+		return err
+	}
+	if err := json.Unmarshal(snap.State, s.directory); err != nil {
+		return fmt.Errorf("snapshot of the directory: %w", err)
+	}
+	s.head.Position, s.dirAt = snap.Position, snap.Position
+	return nil
+}
+
+// saveSnapshots stores what has grown enough since its last snapshot.
+func (w *work) saveSnapshots() error {
+	s := w.state
+	if s.head.Position-s.dirAt >= int64(max(snapshotEvery, len(s.directory.Users)+len(s.directory.Keys))) {
+		text, err := json.Marshal(s.directory)
+		if err != nil {
+			return err
+		}
+		snap := events.Snapshot{Stream: directoryStream, Position: s.head.Position, Schema: stateSchema, State: text}
+		if err := w.tx.SaveSnapshot(w.ctx, snap); err != nil {
+			return err
+		}
+		s.dirAt = s.head.Position
+	}
+	for id := range w.touched {
+		b := s.boards[id]
+		if b == nil || b.version-b.snapVersion < int64(max(snapshotEvery, 2*len(b.tickets))) {
+			continue
+		}
+		snap, err := b.snapshot(s.head.Position)
+		if err == nil {
+			err = w.tx.SaveSnapshot(w.ctx, snap)
+		}
+		if err != nil {
+			return err
+		}
+		b.snapVersion = b.version
+	}
+	return nil
+}

@@ -1,0 +1,392 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/agent-kanban/agent-kanban/events"
+)
+
+// work is one transaction of the Sequencer.
+type work struct {
+	ctx     context.Context
+	tx      events.Tx
+	state   *state
+	now     time.Time
+	head    events.Head // of the log with pending
+	pending []events.Envelope
+	records []events.CommandRecord
+	hooks   []*call
+	touched map[int64]struct{} // boards with pending events
+	again   bool               // a retry: what failed before may have been committed
+}
+
+// carryOut decides one call. A refusal goes into the call; an error is of the
+// database and spoils the whole transaction.
+func (w *work) carryOut(c *call) error {
+	if err := c.ctx.Err(); err != nil {
+		c.err = err
+		return nil
+	}
+	actor := principal(c.meta.Actor)
+	if !c.generated || w.again {
+		rec, found, err := w.recorded(c.meta.CommandID, actor)
+		if err != nil {
+			return err
+		}
+		if found {
+			return w.repeat(c, rec)
+		}
+	}
+	if err := w.authorise(c.meta); err != nil {
+		c.err = err
+		return nil
+	}
+	first := len(w.pending)
+	for _, cmd := range c.commands {
+		err := w.carryOutOne(c, cmd)
+		if refused(err) {
+			c.err = err
+			return w.undo(first)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	w.finish(c, actor, first)
+	return nil
+}
+
+// refused tells a refusal from an error of the database.
+func refused(err error) bool {
+	var e *events.Error
+	return errors.As(err, &e) && e.Code != events.CodeUnavailable && e.Code != events.CodeStorageFull
+}
+
+// principal is the scope of command ids: two principals may use the same.
+func principal(a events.Actor) string {
+	if a.ID == 0 {
+		return string(a.Kind) + ":" + a.Name
+	}
+	return string(a.Kind) + ":" + itoa(int(a.ID))
+}
+
+// authorise refuses accounts that were deactivated after they signed in.
+func (w *work) authorise(m Meta) error {
+	if m.Trusted {
+		return nil
+	}
+	if u := w.state.directory.Users[m.Actor.ID]; u == nil || !u.Active {
+		return events.Errorf(events.CodeUnauthenticated, "This account is not active any more.")
+	}
+	return nil
+}
+
+func (w *work) recorded(id, actor string) (events.CommandRecord, bool, error) {
+	for _, rec := range w.records {
+		if rec.ID == id && rec.Actor == actor {
+			return rec, true, nil
+		}
+	}
+	return w.tx.Command(w.ctx, id, actor)
+}
+
+// repeat answers a command that was carried out before.
+func (w *work) repeat(c *call, rec events.CommandRecord) error {
+	if rec.RequestSHA != c.meta.RequestSHA {
+		c.err = events.Errorf(events.CodeIdempotencyReused,
+			"This Idempotency-Key was used for another request. Use a new key for a new request.")
+		return nil
+	}
+	c.receipt = Receipt{Stream: rec.Stream, Version: rec.Version, Position: rec.Last, Repeated: true}
+	if rec.First == 0 {
+		return nil
+	}
+	for i := range w.pending {
+		if p := w.pending[i].Position; p >= rec.First && p <= rec.Last {
+			c.receipt.Events = append(c.receipt.Events, w.pending[i])
+		}
+	}
+	if len(c.receipt.Events) > 0 {
+		return nil
+	}
+	for e, err := range events.All(w.ctx, w.tx, events.Query{After: rec.First - 1, UpTo: rec.Last}) {
+		if err != nil {
+			return err
+		}
+		c.receipt.Events = append(c.receipt.Events, *e)
+	}
+	return nil
+}
+
+// carryOutOne decides one command and evolves the state by its facts.
+func (w *work) carryOutOne(c *call, cmd Command) error {
+	d := decision{dir: w.state.directory, meta: c.meta}
+	d.roleOn = func(board int64) (events.Role, error) {
+		b, err := w.loadBoard(board)
+		if err != nil {
+			return events.NoRole, err
+		}
+		return w.role(b, c.meta), nil
+	}
+	id, about, err := w.target(cmd)
+	if err != nil {
+		return err
+	}
+	if about {
+		if d.board, err = w.loadBoard(id); err != nil {
+			return err
+		}
+		d.role = w.role(d.board, c.meta)
+	}
+	facts, err := d.decide(cmd)
+	if err != nil {
+		if _, onTicket := cmd.target(); onTicket != "" && d.role == events.NoRole {
+			return errNoTicket
+		}
+		return err
+	}
+	for _, f := range facts {
+		if err := w.append(c.meta, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *work) role(b *board, m Meta) events.Role {
+	if !b.exists() {
+		return events.NoRole
+	}
+	if m.Trusted {
+		return events.PM
+	}
+	u := w.state.directory.Users[m.Actor.ID]
+	return events.EffectiveRole(b.role(m.Actor.ID), u != nil && u.Admin, b.info.Visibility, b.info.ID, m.Scope)
+}
+
+// append seals a fact as the next event and evolves the state by it.
+func (w *work) append(m Meta, f decided) error {
+	version, last := w.place(f)
+	at := w.now
+	if m.Trusted && !m.At.IsZero() {
+		at = m.At
+	}
+	e, err := events.Seal(w.head, events.Envelope{
+		Stream: f.stream, Version: version, ID: uuid.Must(uuid.NewV7()).String(),
+		RecordedAt: later(at, last), // a clock that jumps back never reorders a stream
+		Actor:      m.Actor, CommandID: m.CommandID, CorrelationID: m.CorrelationID, CausationID: m.CausationID,
+		BoardID: f.board, TicketID: f.ticket,
+	}, f.fact)
+	if err != nil {
+		return err
+	}
+	if f.board != 0 {
+		if w.touched == nil {
+			w.touched = map[int64]struct{}{}
+		}
+		w.touched[f.board] = struct{}{}
+		if w.state.boards[f.board] == nil { // a board that is just being created
+			w.state.boards[f.board] = newBoard(f.board)
+		}
+	}
+	w.pending = append(w.pending, e)
+	w.head = e.Head()
+	w.state.evolve(&w.pending[len(w.pending)-1])
+	return nil
+}
+
+// place returns the next version of a fact's stream and the time of its last event.
+func (w *work) place(f decided) (version int64, last time.Time) {
+	if f.board != 0 {
+		if b := w.state.boards[f.board]; b != nil {
+			return b.version + 1, b.lastAt
+		}
+		return 1, time.Time{}
+	}
+	if f.stream == events.SystemStream {
+		return w.state.directory.SystemVersion + 1, w.state.directory.SystemAt
+	}
+	if u := w.state.directory.Users[events.StreamID(f.stream)]; u != nil {
+		return u.Version + 1, u.LastAt
+	}
+	return 1, time.Time{}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// finish fills in the receipt of an accepted call.
+func (w *work) finish(c *call, actor string, first int) {
+	r := Receipt{Position: w.head.Position}
+	rec := events.CommandRecord{
+		ID: c.meta.CommandID, Actor: actor, RequestSHA: c.meta.RequestSHA, Last: w.head.Position, RecordedAt: w.now,
+	}
+	if own := w.pending[first:]; len(own) > 0 {
+		r.Events = own[:len(own):len(own)]
+		last := &own[len(own)-1]
+		r.Stream, r.Version = last.Stream, last.Version
+		rec.First, rec.Stream, rec.Version = own[0].Position, last.Stream, last.Version
+	}
+	w.picture(&r, c.commands[len(c.commands)-1])
+	if !c.generated || len(r.Events) > 0 {
+		w.records = append(w.records, rec)
+	}
+	if c.meta.With != nil {
+		w.hooks = append(w.hooks, c)
+	}
+	c.receipt = r
+}
+
+// picture copies the state of what a call was about into its receipt.
+func (w *work) picture(r *Receipt, last Command) {
+	var boardID, ticketID int64
+	if n := len(r.Events); n > 0 {
+		boardID, ticketID = r.Events[n-1].BoardID, r.Events[n-1].TicketID
+	} else {
+		boardID, _, _ = w.target(last)
+	}
+	b := w.state.boards[boardID]
+	if b == nil || !b.exists() {
+		return
+	}
+	info := b.info
+	r.Board = &info
+	if _, onTicket := last.target(); ticketID == 0 && onTicket != "" {
+		ticketID = b.ticketID(onTicket)
+	}
+	if t := b.tickets[ticketID]; t != nil {
+		copied := *t
+		r.Ticket = &copied
+	}
+}
+
+// undo takes back what a refused call had already evolved: the pending events
+// are cut, and what they touched is forgotten and folded again when needed.
+func (w *work) undo(first int) error {
+	cut := w.pending[first:]
+	if len(cut) == 0 {
+		return nil
+	}
+	w.pending = w.pending[:first:first]
+	boards := w.state.boards
+	for i := range cut {
+		delete(boards, cut[i].BoardID)
+		delete(w.state.located, cut[i].TicketID)
+	}
+	w.state.boards = nil // they are right already; only the directory is folded again
+	err := w.refold()
+	w.state.boards = boards
+	w.head = w.tx.Head()
+	if first > 0 {
+		w.head = w.pending[first-1].Head()
+	}
+	return err
+}
+
+// refold brings the directory to the log's head and the pending events.
+func (w *work) refold() error {
+	w.state.directory, w.state.head = nil, events.Head{}
+	if err := w.catchUp(); err != nil {
+		return err
+	}
+	for i := range w.pending {
+		w.state.evolve(&w.pending[i])
+	}
+	return nil
+}
+
+// commit makes the batch durable.
+func (w *work) commit() error {
+	if len(w.pending) > 0 {
+		if err := w.tx.Append(w.ctx, w.pending); err != nil {
+			return err
+		}
+	}
+	for _, rec := range w.records {
+		if err := w.tx.Record(w.ctx, rec); err != nil {
+			return err
+		}
+	}
+	for _, c := range w.hooks {
+		if err := c.meta.With(w.ctx, w.tx.SQL(), c.receipt); err != nil {
+			return fmt.Errorf("beside the events: %w", err)
+		}
+	}
+	if len(w.pending) == 0 && len(w.records) == 0 {
+		return w.tx.Rollback()
+	}
+	if err := w.saveSnapshots(); err != nil {
+		return err
+	}
+	if err := w.tx.Commit(); err != nil {
+		return err
+	}
+	for i := range w.pending {
+		w.pending[i].Prepare()
+	}
+	w.state.evict()
+	return nil
+}
+
+// target finds the board that a command is about; about is false for commands
+// on users and for CreateBoard.
+func (w *work) target(cmd Command) (board int64, about bool, err error) {
+	onBoard, onTicket := cmd.target()
+	keyed := func(key Ref) int64 { return w.state.directory.Keys[strings.ToUpper(string(key))] }
+	switch {
+	case onBoard != "":
+		if board = onBoard.ID(); board == 0 {
+			board = keyed(onBoard)
+		}
+		return board, true, nil
+	case onTicket == "":
+		return 0, false, missing(cmd)
+	}
+	if i := strings.LastIndexByte(string(onTicket), '-'); i > 0 {
+		return keyed(onTicket[:i]), true, nil
+	}
+	if board, err = w.locate(onTicket.ID()); err == nil && board == 0 {
+		err = errNoTicket
+	}
+	return board, true, err
+}
+
+// locate finds the board of a ticket, 0 if there is no such ticket.
+func (w *work) locate(ticket int64) (int64, error) {
+	if board := w.state.located[ticket]; board != 0 || ticket == 0 || ticket >= w.state.directory.NextTicket {
+		return board, nil
+	}
+	for i := range w.pending {
+		if w.pending[i].TicketID == ticket {
+			return w.pending[i].BoardID, nil
+		}
+	}
+	page, err := w.tx.Read(w.ctx, events.Query{TicketID: ticket, Limit: 1})
+	if err != nil || len(page) == 0 {
+		return 0, err
+	}
+	w.state.locate(ticket, page[0].BoardID)
+	return page[0].BoardID, nil
+}
+
+// missing refuses a command that must name its board or ticket and does not.
+func missing(cmd Command) error {
+	switch cmd.(type) {
+	case CreateBoard, RegisterUser, UpdateUser, DeactivateUser, IssueToken, RevokeToken, ImportLog:
+		return nil
+	case CreateTicket:
+		return invalid("board", "must be the id or key of a board")
+	default:
+		return invalid("ticket or board", "must be an id or key")
+	}
+}
