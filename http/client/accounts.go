@@ -1,0 +1,95 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/agent-kanban/agent-kanban/events"
+	"github.com/agent-kanban/agent-kanban/readmodel"
+)
+
+// Session is what a login gives: a short-lived access token and a refresh token
+// that works once.
+type Session struct {
+	AccessToken  string `json:"access_token"`
+	RefreshToken string `json:"refresh_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"` // seconds
+}
+
+// Register adds a person. setupToken makes the first admin; later it is empty.
+func (c *Client) Register(ctx context.Context, name, password, setupToken string) (readmodel.User, error) {
+	body := map[string]string{"username": name, "password": password}
+	if setupToken != "" {
+		body["setup_token"] = setupToken
+	}
+	return send[readmodel.User](ctx, c, http.MethodPost, body, "api", "auth", "register")
+}
+
+// Login exchanges name and password for a session.
+func (c *Client) Login(ctx context.Context, name, password string) (Session, error) {
+	body := map[string]string{"username": name, "password": password}
+	return send[Session](ctx, c, http.MethodPost, body, "api", "auth", "login")
+}
+
+// Refresh exchanges a refresh token for a new session; the old one is used up.
+func (c *Client) Refresh(ctx context.Context, refreshToken string) (Session, error) {
+	body := map[string]string{"refresh_token": refreshToken}
+	return send[Session](ctx, c, http.MethodPost, body, "api", "auth", "refresh")
+}
+
+// Logout ends the session of a refresh token.
+func (c *Client) Logout(ctx context.Context, refreshToken string) error {
+	return c.act(ctx, map[string]string{"refresh_token": refreshToken}, "api", "auth", "logout")
+}
+
+// Me is who the token belongs to.
+func (c *Client) Me(ctx context.Context) (readmodel.User, error) {
+	return get[readmodel.User](ctx, c, nil, "api", "auth", "me")
+}
+
+// Token is an API token. Token is its value, filled in only by CreateToken.
+type Token struct {
+	ID         int64       `json:"id"`
+	UserID     int64       `json:"user_id"`
+	Username   string      `json:"username"`
+	Name       string      `json:"name"`
+	Prefix     string      `json:"prefix"`
+	Role       events.Role `json:"role"`
+	Boards     []int64     `json:"boards"`
+	CreatedAt  time.Time   `json:"created_at"`
+	ExpiresAt  *time.Time  `json:"expires_at"`
+	LastUsedAt *time.Time  `json:"last_used_at"`
+	Revoked    bool        `json:"revoked"`
+	Token      string      `json:"token,omitempty"`
+}
+
+// NewToken asks for an API token.
+type NewToken struct {
+	// Name is the agent's name for Kind agent, a label for one's own token.
+	Name          string           `json:"name"`
+	Kind          events.ActorKind `json:"kind,omitempty"`
+	Role          events.Role      `json:"role,omitempty"`
+	Boards        []int64          `json:"boards"`
+	ExpiresInDays int              `json:"expires_in_days,omitempty"`
+}
+
+// CreateToken issues an API token; its value is shown this once.
+func (c *Client) CreateToken(ctx context.Context, t NewToken) (Token, error) {
+	if t.Boards == nil {
+		t.Boards = []int64{}
+	}
+	return send[Token](ctx, c, http.MethodPost, t, "api", "auth", "tokens")
+}
+
+// Tokens lists the API tokens that the caller may manage.
+func (c *Client) Tokens(ctx context.Context, p Paging) (Page[Token], error) {
+	return get[Page[Token]](ctx, c, p.values(), "api", "auth", "tokens")
+}
+
+// RevokeToken ends an API token.
+func (c *Client) RevokeToken(ctx context.Context, id int64) error {
+	return c.do(ctx, request{method: http.MethodDelete, path: join("api", "auth", "tokens", strconv.FormatInt(id, 10))}, nil)
+}

@@ -1,0 +1,172 @@
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/agent-kanban/agent-kanban/events"
+)
+
+// ErrOtherLog ends Follow when the server, after a break, serves another log
+// than before: positions of the one mean nothing in the other.
+var ErrOtherLog = errors.New("the server now has another log than before")
+
+// idleTimeout ends a stream on which nothing came, not even the server's
+// comments every 15 s: the connection is dead, although no one said so.
+const idleTimeout = 60 * time.Second
+
+// Interruption tells a follower why the stream broke and when it is tried again.
+type Interruption struct {
+	Err  error
+	Wait time.Duration
+}
+
+// Follow yields the events after q.After in order, each once, and goes on with
+// new ones as they happen, until ctx ends or the caller stops. When the
+// connection breaks it resumes after the last event yielded, for as long as it
+// takes; interrupted, if not nil, hears of each break. The very first connection
+// is tried like any other call, so that a wrong address is an error and not an
+// endless wait. Iteration stops after the first error; the end of ctx is none.
+func (c *Client) Follow(ctx context.Context, q EventQuery, interrupted func(Interruption)) iter.Seq2[events.Envelope, error] {
+	return func(yield func(events.Envelope, error) bool) {
+		f := follower{c: c, q: q, backoff: c.cfg.Backoff, interrupted: interrupted}
+		f.q.Limit = 0
+		if err := f.run(ctx, yield); err != nil && ctx.Err() == nil {
+			yield(events.Envelope{}, err)
+		}
+	}
+}
+
+type follower struct {
+	c           *Client
+	q           EventQuery
+	logID       string
+	backoff     time.Duration
+	interrupted func(Interruption)
+}
+
+// errStop says that the caller wants no more.
+var errStop = errors.New("stop")
+
+func (f *follower) run(ctx context.Context, yield func(events.Envelope, error) bool) error {
+	head, err := f.c.Head(ctx)
+	if err != nil {
+		return err
+	}
+	f.logID = head.LogID
+	for {
+		err := f.stream(ctx, yield)
+		switch {
+		case errors.Is(err, errStop), ctx.Err() != nil:
+			return nil
+		case !passing(err):
+			return err
+		}
+		wait := f.backoff
+		f.backoff = min(2*f.backoff, maxWait)
+		if f.interrupted != nil {
+			f.interrupted(Interruption{Err: err, Wait: wait})
+		}
+		if sleep(ctx, wait) != nil {
+			return nil
+		}
+		// A server that came back with another database would answer a resume
+		// with events that have nothing to do with those before.
+		if head, err := f.c.Head(ctx); err == nil && head.LogID != f.logID {
+			return fmt.Errorf("%w (%s, before %s)", ErrOtherLog, head.LogID, f.logID)
+		}
+	}
+}
+
+// passing reports whether trying again can help.
+func passing(err error) bool {
+	var refusal *events.Error
+	if !errors.As(err, &refusal) {
+		return true
+	}
+	switch refusal.Code {
+	case events.CodeUnavailable, events.CodeRateLimited, events.CodeInternal:
+		return true
+	default:
+		return false
+	}
+}
+
+// stream reads one connection until it breaks; the error is never nil.
+func (f *follower) stream(ctx context.Context, yield func(events.Envelope, error) bool) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	req, err := f.c.newRequest(ctx, request{method: http.MethodGet, path: "/api/events", query: f.q.values()}, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	if f.q.After > 0 {
+		req.Header.Set("Last-Event-ID", strconv.FormatInt(f.q.After, 10))
+	}
+	idle := time.AfterFunc(idleTimeout, func() { cancel(fmt.Errorf("nothing came for %s", idleTimeout)) })
+	defer idle.Stop()
+	res, err := f.c.cfg.HTTP.Do(req)
+	if err != nil {
+		return &UnreachableError{URL: f.c.URL(), Err: cause(err)}
+	}
+	defer res.Body.Close()
+	if res.StatusCode >= 400 {
+		body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+		return problem(res.StatusCode, body)
+	}
+	if ct := res.Header.Get("Content-Type"); !strings.HasPrefix(ct, "text/event-stream") {
+		return events.Errorf(events.CodeNotFound, "%s does not speak the event stream (it answered %q).", f.c.URL(), ct)
+	}
+	lines := bufio.NewReaderSize(res.Body, 64<<10)
+	var data []byte
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			if reason := context.Cause(ctx); reason != nil {
+				err = reason
+			}
+			return &UnreachableError{URL: f.c.URL(), Err: err}
+		}
+		idle.Reset(idleTimeout)
+		f.backoff = f.c.cfg.Backoff
+		line = bytes.TrimRight(line, "\r\n")
+		if field, ok := bytes.CutPrefix(line, []byte("data:")); ok {
+			data = append(data, bytes.TrimPrefix(field, []byte(" "))...)
+			continue
+		}
+		if len(line) > 0 || len(data) == 0 {
+			continue // id and event repeat what the data says; comments keep the line alive
+		}
+		if err := f.deliver(data, yield); err != nil {
+			return err
+		}
+		data = data[:0]
+	}
+}
+
+// deliver yields one event, unless it came before.
+func (f *follower) deliver(data []byte, yield func(events.Envelope, error) bool) error {
+	var e events.Envelope
+	if err := json.Unmarshal(data, &e); err != nil {
+		return events.Errorf(events.CodeInvalid, "%s sent an event that this program cannot read: %v", f.c.URL(), err)
+	}
+	if e.Position <= f.q.After {
+		return nil
+	}
+	f.q.After = e.Position
+	if !yield(e, nil) {
+		return errStop
+	}
+	return nil
+}
