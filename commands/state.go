@@ -16,7 +16,7 @@ const (
 	// directoryStream names the directory among the snapshots.
 	directoryStream = "directory"
 	// snapshotEvery is the least number of events between snapshots of one
-	// stream. Boards wait for as many events as they have tickets, so that the
+	// stream. A board waits for half as many events as it has tickets, so that the
 	// cost of encoding them stays constant per event.
 	snapshotEvery = 2000
 	// cachedTickets bounds the boards kept in memory.
@@ -220,7 +220,7 @@ func (w *work) saveSnapshots() error {
 	}
 	for id := range w.touched {
 		b := s.boards[id]
-		if b == nil || b.version-b.snapVersion < int64(max(snapshotEvery, 2*len(b.tickets))) {
+		if b == nil || b.version-b.snapVersion < int64(max(snapshotEvery, len(b.tickets)/2)) {
 			continue
 		}
 		snap, err := b.snapshot(s.head.Position)
