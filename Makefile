@@ -1,0 +1,50 @@
+# Agent Kanban. `make` prints this help.
+SHELL := /bin/bash
+BIN   := bin/kanban
+DATA  ?= data
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test race bench torture lint fmt verify clean
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build bin/kanban
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/kanban
+
+run: build ## Start the board on http://127.0.0.1:18000 with its data in ./data
+	@mkdir -p $(DATA)
+	DATA_DIR=$(DATA) $(BIN) serve
+
+test: ## Run every test (needs Go alone; the race detector runs where cgo works)
+	@if CGO_ENABLED=1 go env CC >/dev/null && command -v $$(go env CC) >/dev/null; then \
+		echo "go test -race ./..."; CGO_ENABLED=1 go test -race -timeout 20m ./...; \
+	else \
+		echo "go test ./... (no C compiler: without the race detector)"; go test -timeout 20m ./...; \
+	fi
+
+bench: ## Measure: every figure beside its baseline of the same run
+	go test -run '^$$' -bench . -benchtime 3s -timeout 30m ./commands ./events/... ./projections ./http ./cmd/kanban
+
+torture: ## kill -9 the server a thousand times under load
+	KANBAN_TORTURE_ROUNDS=1000 go test -run Torture -timeout 3h -v ./cmd/kanban
+
+lint: bin/golangci-lint ## Run the linters
+	bin/golangci-lint run ./...
+
+bin/golangci-lint: tools/go.mod tools/go.sum
+	cd tools && go build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+fmt: ## Format the code
+	cd tools && go run mvdan.cc/gofumpt -l -w ..
+
+verify: ## Fail when something generated or vendored is stale
+	go mod verify
+	go mod tidy -diff
+	go vet ./...
+
+clean: ## Remove what was built (never the data)
+	rm -rf bin dist
