@@ -1,5 +1,7 @@
 package events
 
+import "slices"
+
 // ActorKind says what kind of principal acted.
 type ActorKind string
 
@@ -63,15 +65,13 @@ func (r Role) May(p Permission) bool { return matrix[r][p] }
 // Valid reports whether r can be given to a member.
 func (r Role) Valid() bool { return r == PM || r == AgentRole || r == ViewerRole }
 
+// weakest first: the order in which a limit narrows a role.
+var weakest = []Role{NoRole, ViewerRole, AgentRole, PM}
+
 // AtMost returns the weaker of two roles: what a member may do through a token
-// that was issued with the role limit.
+// that was issued with the role limit. A role nobody knows counts as none.
 func (r Role) AtMost(limit Role) Role {
-	for _, weaker := range []Role{NoRole, ViewerRole, AgentRole} {
-		if r == weaker || limit == weaker {
-			return weaker
-		}
-	}
-	return PM
+	return weakest[max(0, min(slices.Index(weakest, r), slices.Index(weakest, limit)))]
 }
 
 // Scope narrows what a credential may do below what its owner may. The zero
@@ -83,14 +83,8 @@ type Scope struct {
 
 // Limit returns what role is left on a board under the scope.
 func (s Scope) Limit(board int64, role Role) Role {
-	if len(s.Boards) > 0 {
-		found := false
-		for _, id := range s.Boards {
-			found = found || id == board
-		}
-		if !found {
-			return NoRole
-		}
+	if len(s.Boards) > 0 && !slices.Contains(s.Boards, board) {
+		return NoRole
 	}
 	if s.Role == NoRole {
 		return role
