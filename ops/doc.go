@@ -17,6 +17,7 @@
 // event in order, in the form it has everywhere (CloudEvents 1.0 JSON). Then,
 // if the log is a database, the ledger of commands, {"command": {…}} ordered by
 // id and actor, so that a command repeated after a restore is still recognised.
-// The last line, {"end": {"head": …, "events": n, "commands": n}}, tells a
-// complete file from one that was cut off. The same log gives the same bytes.
+// The last line, {"end": {"head": …, "events": n, "commands": n, "sha256": …}},
+// tells a complete file from one that was cut off or changed: the sum is over
+// every byte before it. The same log gives the same bytes.
 package ops

@@ -3,6 +3,7 @@ package ops
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,7 +26,8 @@ func Export(ctx context.Context, log events.Reader, w io.Writer, opts ExportOpti
 	if err != nil {
 		return end, fmt.Errorf("export: %w", err)
 	}
-	out := bufio.NewWriterSize(w, 1<<16)
+	hash := sha256.New()
+	out := bufio.NewWriterSize(io.MultiWriter(w, hash), 1<<16)
 	db, hasLedger := log.(database)
 	if err := writeLine(out, Header{Format: Format, LogID: log.LogID(), Head: end, Ledger: hasLedger}); err != nil {
 		return end, err
@@ -65,7 +67,10 @@ func Export(ctx context.Context, log events.Reader, w io.Writer, opts ExportOpti
 			last.End.Commands++
 		}
 	}
-	last.End.Head, last.End.Events = head, head.Position
+	if err := out.Flush(); err != nil {
+		return end, fmt.Errorf("export: %w", err)
+	}
+	last.End.Head, last.End.Events, last.End.SHA256 = head, head.Position, events.Hash(hash.Sum(nil))
 	if err := writeLine(out, last); err != nil {
 		return end, err
 	}

@@ -29,6 +29,9 @@ type trailer struct {
 		Head     events.Head `json:"head"`
 		Events   int64       `json:"events"`
 		Commands int64       `json:"commands"`
+		// SHA256 is the sum of every byte before this line: it covers what the
+		// hash chain does not, the first line and the ledger.
+		SHA256 events.Hash `json:"sha256"`
 	} `json:"end"`
 }
 

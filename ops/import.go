@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 
 	"github.com/agent-kanban/agent-kanban/events"
@@ -51,8 +53,9 @@ func Import(ctx context.Context, to Restorer, r io.Reader, opts ImportOptions) (
 	} else if head.Position > 0 {
 		return head, fmt.Errorf("import: %w", ErrNotEmpty)
 	}
-	in := &lines{scanner: bufio.NewScanner(r)}
+	in := &lines{scanner: bufio.NewScanner(r), hash: sha256.New()}
 	in.scanner.Buffer(make([]byte, 1<<16), maxLine)
+	in.scanner.Split(whole)
 	header, err := in.header()
 	if err != nil {
 		return events.Head{}, in.damage(err)
@@ -76,7 +79,9 @@ func Import(ctx context.Context, to Restorer, r io.Reader, opts ImportOptions) (
 // lines reads an export.
 type lines struct {
 	scanner  *bufio.Scanner
-	number   int // of the line read last
+	number   int       // of the line read last
+	hash     hash.Hash // of every line before the one read last
+	last     []byte    // that line
 	head     events.Head
 	commands int64
 	ledger   bool // lines of the ledger have begun
@@ -88,13 +93,30 @@ type lines struct {
 // next returns the next line, io.EOF at the end.
 func (l *lines) next() ([]byte, error) {
 	l.number++
+	l.hash.Write(l.last)
+	l.last = nil
 	if l.scanner.Scan() {
-		return l.scanner.Bytes(), nil
+		l.last = l.scanner.Bytes()
+		if text, ok := bytes.CutSuffix(l.last, []byte("\n")); ok {
+			return text, nil
+		}
+		return nil, errors.New("the line is cut off")
 	}
 	if err := l.scanner.Err(); err != nil {
 		return nil, err
 	}
 	return nil, io.EOF
+}
+
+// whole splits into lines with their ends, so that every byte is accounted for.
+func whole(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i+1], nil
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
 }
 
 func (l *lines) damage(err error) error {
@@ -223,6 +245,9 @@ func (l *lines) finish(text []byte) error {
 	var t trailer
 	if err := json.Unmarshal(text, &t); err != nil {
 		return err
+	}
+	if sum := events.Hash(l.hash.Sum(nil)); t.End.SHA256 != sum {
+		return fmt.Errorf("the last line says that the lines before have the sum %s, but it is %s", t.End.SHA256, sum)
 	}
 	if t.End.Head != l.said.Head {
 		return fmt.Errorf("the first line says that the log ends at position %d, the last line at %d", l.said.Head.Position, t.End.Head.Position)
