@@ -108,7 +108,7 @@ CREATE TABLE users (
 	updated_at   TEXT    NOT NULL
 ) STRICT;
 
-CREATE INDEX idx_users_username ON users (username);
+CREATE INDEX idx_users_username ON users (username COLLATE NOCASE);
 
 -- How far the read models are. schema is the shape of the rows as the program
 -- that wrote them understood it; a program with another number rebuilds.

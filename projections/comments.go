@@ -1,0 +1,60 @@
+package projections
+
+import (
+	"context"
+
+	"github.com/agent-kanban/agent-kanban/events"
+)
+
+// comments keeps what was written about tickets.
+type comments struct{ insert, update, remove, dropTicket, dropBoard statement }
+
+var _ Projector = (*comments)(nil)
+
+func newComments(p *preparer) *comments {
+	return &comments{
+		insert: p.prepare(`INSERT INTO {comments} (id, ticket_id, board_id, text, author, author_kind, created_at, updated_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
+		update:     p.prepare(`UPDATE {comments} SET text = ?, updated_at = ? WHERE id = ?`),
+		remove:     p.prepare(`DELETE FROM {comments} WHERE id = ?`),
+		dropTicket: p.prepare(`DELETE FROM {comments} WHERE ticket_id = ?`),
+		dropBoard:  p.prepare(`DELETE FROM {comments} WHERE ticket_id IN (SELECT id FROM {tickets} WHERE board_id = ?)`),
+	}
+}
+
+func (*comments) Name() string     { return "comments" }
+func (*comments) Tables() []string { return []string{"comments"} }
+
+// Apply keeps the comments. The id of one is in its data only: where that was
+// redacted, its place is kept under an id that nothing else can have.
+func (p *comments) Apply(ctx context.Context, tx *Tx, c Change) error {
+	add := func(id int64, text string) error {
+		return tx.exec(ctx, p.insert, id, c.TicketID, c.BoardID, text, c.Actor.Name, string(c.Actor.Kind), c.At, c.At)
+	}
+	switch f := c.Fact.(type) {
+	case nil:
+		if c.Type != events.TypeCommentAdded {
+			return nil
+		}
+		return add(-c.Position, Redacted)
+	case events.CommentAdded:
+		return add(f.CommentID, f.Text)
+	case events.CommentUpdated:
+		return tx.exec(ctx, p.update, f.Text, c.At, f.CommentID)
+	case events.CommentDeleted:
+		return tx.exec(ctx, p.remove, f.CommentID)
+	case events.TicketDeleted:
+		return tx.exec(ctx, p.dropTicket, c.TicketID)
+	case events.BoardDeleted:
+		return tx.exec(ctx, p.dropBoard, c.BoardID)
+	case events.BoardCreated, events.BoardUpdated, events.BoardArchived, events.BoardRestored,
+		events.ColumnAdded, events.ColumnUpdated, events.ColumnMoved, events.ColumnRemoved,
+		events.MemberAdded, events.MemberUpdated, events.MemberRemoved,
+		events.TicketCreated, events.TicketUpdated, events.TicketMoved, events.TicketAssigned,
+		events.TicketArchived, events.TicketRestored,
+		events.UserRegistered, events.UserUpdated, events.UserDeactivated,
+		events.TokenIssued, events.TokenRevoked, events.LogImported:
+		return nil // other views
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package projections
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/agent-kanban/agent-kanban/events"
+	"github.com/agent-kanban/agent-kanban/readmodel"
+)
+
+// history keeps one row per changed field of a ticket. The rows of a deleted
+// ticket stay.
+type history struct{ insert, ticket statement }
+
+var _ Projector = (*history)(nil)
+
+func newHistory(p *preparer) *history {
+	return &history{
+		insert: p.prepare(`INSERT INTO {ticket_history}
+			(id, ticket_id, board_id, field_name, old_value, new_value, changed_by, actor_kind, changed_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+		ticket: p.prepare(`SELECT title, description, acceptance_criteria, priority, labels, due_at FROM {tickets} WHERE id = ?`),
+	}
+}
+
+func (*history) Name() string     { return "history" }
+func (*history) Tables() []string { return []string{"ticket_history"} }
+
+// lines writes the rows of one event, numbered by their place in it.
+type lines struct {
+	h   *history
+	ctx context.Context
+	tx  *Tx
+	c   Change
+	n   int64
+	err error
+}
+
+// add writes one row; old and new are NULL where they are "".
+func (l *lines) add(field, from, to string) {
+	if l.err != nil {
+		return
+	}
+	l.err = l.tx.exec(l.ctx, l.h.insert, l.c.Position*16+l.n, l.c.TicketID, l.c.BoardID, field, orNull(from), orNull(to),
+		l.c.Actor.Name, string(l.c.Actor.Kind), l.c.At)
+	l.n++
+}
+
+func (l *lines) overLimit(yes bool) {
+	if yes {
+		l.add("wip_limit", "", "overridden")
+	}
+}
+
+// Apply adds the rows of one event. It must run before the tickets change.
+func (h *history) Apply(ctx context.Context, tx *Tx, c Change) error {
+	if c.TicketID == 0 {
+		return nil
+	}
+	l := &lines{h: h, ctx: ctx, tx: tx, c: c}
+	switch f := c.Fact.(type) {
+	case nil:
+		l.redacted()
+	case events.TicketCreated:
+		l.add("status", "", "created")
+		l.overLimit(f.OverLimit)
+	case events.TicketUpdated:
+		return l.updated(f)
+	case events.TicketMoved:
+		if f.FromColumnID != f.ColumnID {
+			l.add("column", f.FromColumn, f.Column)
+		}
+		l.overLimit(f.OverLimit)
+	case events.TicketAssigned:
+		l.add("assignee", f.Was, f.Assignee)
+	case events.TicketArchived:
+		l.add("status", "", "archived")
+	case events.TicketRestored:
+		l.add("status", "archived", "restored")
+		l.overLimit(f.OverLimit)
+	case events.TicketDeleted:
+		l.add("status", "", "deleted")
+	case events.BoardCreated, events.BoardUpdated, events.BoardArchived, events.BoardRestored, events.BoardDeleted,
+		events.ColumnAdded, events.ColumnUpdated, events.ColumnMoved, events.ColumnRemoved,
+		events.MemberAdded, events.MemberUpdated, events.MemberRemoved,
+		events.CommentAdded, events.CommentUpdated, events.CommentDeleted,
+		events.UserRegistered, events.UserUpdated, events.UserDeactivated,
+		events.TokenIssued, events.TokenRevoked, events.LogImported:
+		return nil // not about the fields of a ticket
+	}
+	return l.err
+}
+
+// redacted says that something changed, and no more.
+func (l *lines) redacted() {
+	switch l.c.Type {
+	case events.TypeTicketCreated:
+		l.add("status", "", "created")
+	case events.TypeTicketUpdated:
+		l.add(Redacted, "", Redacted)
+	case events.TypeTicketMoved:
+		l.add("column", "", Redacted)
+	case events.TypeTicketAssigned:
+		l.add("assignee", "", Redacted)
+	case events.TypeTicketRestored:
+		l.add("status", "archived", "restored")
+	}
+}
+
+// updated needs the values before, which the event does not carry.
+func (l *lines) updated(f events.TicketUpdated) error {
+	var title, description, criteria, priority, labels string
+	var dueAt *string
+	err := l.tx.queryRow(l.ctx, l.h.ticket, l.c.TicketID).Scan(&title, &description, &criteria, &priority, &labels, &dueAt)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if f.Title != nil {
+		l.add("title", title, *f.Title)
+	}
+	if f.Description != nil {
+		l.add("description", description, *f.Description)
+	}
+	if f.AcceptanceCriteria != nil {
+		l.add("acceptance_criteria", criteria, *f.AcceptanceCriteria)
+	}
+	if f.Priority != nil {
+		l.add("priority", priority, string(*f.Priority))
+	}
+	if f.Labels != nil {
+		before, err := readmodel.ParseLabels(labels)
+		if err != nil {
+			return err
+		}
+		l.add("labels", strings.Join(before, ", "), strings.Join(*f.Labels, ", "))
+	}
+	if f.DueAt != nil || f.ClearDue {
+		before := ""
+		if dueAt != nil {
+			at, err := readmodel.ParseTime(*dueAt)
+			if err != nil {
+				return err
+			}
+			before = rfc3339(&at)
+		}
+		l.add("due_at", before, rfc3339(f.DueAt))
+	}
+	return l.err
+}
+
+// rfc3339 is a due date as history shows it, "" for none.
+func rfc3339(at *time.Time) string {
+	if at == nil {
+		return ""
+	}
+	return at.UTC().Truncate(time.Microsecond).Format(time.RFC3339Nano)
+}

@@ -1,0 +1,64 @@
+package projections
+
+import (
+	"context"
+
+	"github.com/agent-kanban/agent-kanban/events"
+)
+
+// users keeps people and agents.
+type users struct{ insert, update, deactivate statement }
+
+var _ Projector = (*users)(nil)
+
+func newUsers(p *preparer) *users {
+	return &users{
+		insert: p.prepare(`INSERT INTO {users} (id, username, display_name, kind, admin, active, created_at, updated_at)
+			VALUES (?, ?, ?, ?, ?, 1, ?, ?)`),
+		update: p.prepare(`UPDATE {users} SET display_name = coalesce(?, display_name), admin = coalesce(?, admin),
+			updated_at = ? WHERE id = ?`),
+		deactivate: p.prepare(`UPDATE {users} SET active = 0, updated_at = ? WHERE id = ?`),
+	}
+}
+
+func (*users) Name() string     { return "users" }
+func (*users) Tables() []string { return []string{"users"} }
+
+// Apply keeps who there is. Tokens have no row here: their secrets live with the
+// accounts.
+func (u *users) Apply(ctx context.Context, tx *Tx, c Change) error {
+	switch f := c.Fact.(type) {
+	case nil:
+		if c.Type != events.TypeUserRegistered {
+			return nil
+		}
+		return tx.exec(ctx, u.insert, events.StreamID(c.Stream), Redacted, Redacted, string(events.Human), 0, c.At, c.At)
+	case events.UserRegistered:
+		return tx.exec(ctx, u.insert, f.UserID, f.Name, f.DisplayName, string(f.Kind), bit(f.Admin), c.At, c.At)
+	case events.UserUpdated:
+		var admin any
+		if f.Admin != nil {
+			admin = bit(*f.Admin)
+		}
+		return tx.exec(ctx, u.update, optional(f.DisplayName), admin, c.At, f.UserID)
+	case events.UserDeactivated:
+		return tx.exec(ctx, u.deactivate, c.At, f.UserID)
+	case events.BoardCreated, events.BoardUpdated, events.BoardArchived, events.BoardRestored, events.BoardDeleted,
+		events.ColumnAdded, events.ColumnUpdated, events.ColumnMoved, events.ColumnRemoved,
+		events.MemberAdded, events.MemberUpdated, events.MemberRemoved,
+		events.TicketCreated, events.TicketUpdated, events.TicketMoved, events.TicketAssigned,
+		events.TicketArchived, events.TicketRestored, events.TicketDeleted,
+		events.CommentAdded, events.CommentUpdated, events.CommentDeleted,
+		events.TokenIssued, events.TokenRevoked, events.LogImported:
+		return nil // other views, or none
+	}
+	return nil
+}
+
+// bit is how rows hold a boolean.
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

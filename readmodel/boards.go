@@ -1,0 +1,234 @@
+package readmodel
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/uptrace/bun"
+
+	"github.com/agent-kanban/agent-kanban/events"
+)
+
+// boardRow is a row of boards.
+type boardRow struct {
+	bun.BaseModel `bun:"table:boards,alias:b"`
+
+	ID          int64
+	Key         string
+	Name        string
+	Description string
+	Visibility  string
+	MaxClaims   int
+	Archived    bool
+	Version     int64
+	CreatedBy   string
+	CreatedAt   string
+	UpdatedAt   string
+}
+
+const selectBoard = `SELECT id, key, name, description, visibility, max_claims, archived, version, created_by, created_at, updated_at FROM boards`
+
+func (r *boardRow) scan(row *sql.Row) error {
+	return row.Scan(&r.ID, &r.Key, &r.Name, &r.Description, &r.Visibility, &r.MaxClaims, &r.Archived, &r.Version,
+		&r.CreatedBy, &r.CreatedAt, &r.UpdatedAt)
+}
+
+func (r *boardRow) view() (Board, error) {
+	b := Board{
+		ID: r.ID, Key: r.Key, Name: r.Name, Description: r.Description, Visibility: events.Visibility(r.Visibility),
+		MaxClaims: r.MaxClaims, Columns: []Column{}, Archived: r.Archived, Version: r.Version, CreatedBy: r.CreatedBy,
+	}
+	var err1, err2 error
+	b.CreatedAt, err1 = ParseTime(r.CreatedAt)
+	b.UpdatedAt, err2 = ParseTime(r.UpdatedAt)
+	return b, errors.Join(err1, err2)
+}
+
+// columnRow is a row of columns.
+type columnRow struct {
+	bun.BaseModel `bun:"table:columns,alias:c"`
+
+	BoardID  int64
+	ID       int64
+	Place    int
+	Name     string
+	Kind     string
+	WIPLimit *int `bun:"wip_limit"`
+}
+
+func (r *columnRow) view() Column {
+	return Column{ID: r.ID, Name: r.Name, Kind: events.ColumnKind(r.Kind), WIPLimit: r.WIPLimit}
+}
+
+// BoardFilter selects boards. Archived lists those that are archived instead of
+// those that are not.
+type BoardFilter struct {
+	Archived bool
+	Limit    int    // 1 to MaxLimit
+	Cursor   string // NextCursor of the page before
+}
+
+// Boards lists the boards that the viewer may see, oldest first.
+func (q *Queries) Boards(ctx context.Context, viewer Viewer, f BoardFilter) (Page[Board], error) {
+	n, err := limit(f.Limit)
+	if err != nil {
+		return Page[Board]{}, err
+	}
+	after, err := decodeCursor(f.Cursor)
+	if err != nil {
+		return Page[Board]{}, err
+	}
+	var rows []boardRow
+	var columns []columnRow
+	var total int64
+	err = q.view(ctx, func(tx bun.Tx) error {
+		count, err := viewer.visible(tx.NewSelect().Model((*boardRow)(nil)), "b.id").Where("archived = ?", f.Archived).Count(ctx)
+		if err != nil {
+			return err
+		}
+		total = count
+		if err := viewer.visible(tx.NewSelect().Model(&rows), "b.id").Where("archived = ?", f.Archived).
+			Where("b.id > ?", after).Order("b.id").Limit(n + 1).Scan(ctx); err != nil || len(rows) == 0 {
+			return err
+		}
+		ids := make([]int64, len(rows))
+		for i := range rows {
+			ids[i] = rows[i].ID
+		}
+		return tx.NewSelect().Model(&columns).Where("board_id IN (?)", bun.In(ids)).Order("board_id", "place").Scan(ctx)
+	})
+	if err != nil {
+		return Page[Board]{}, fmt.Errorf("read boards: %w", err)
+	}
+	boards := make([]Board, len(rows))
+	at := make(map[int64]int, len(rows))
+	for i := range rows {
+		if boards[i], err = rows[i].view(); err != nil {
+			return Page[Board]{}, err
+		}
+		at[rows[i].ID] = i
+	}
+	for i := range columns {
+		b := &boards[at[columns[i].BoardID]]
+		b.Columns = append(b.Columns, columns[i].view())
+	}
+	return finish(boards, n, total, func(b Board) int64 { return b.ID }), nil
+}
+
+var errNoBoard = &events.Error{Code: events.CodeNotFound, Message: "There is no such board, or you are not a member of it."}
+
+// Board returns a board by its id ("12") or key ("WEB", in any letter case).
+// Whether the caller may see it is another question: see Access.
+func (q *Queries) Board(ctx context.Context, ref string) (Board, error) {
+	tx, err := q.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return Board{}, fmt.Errorf("read board: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	return q.board(ctx, tx, ref)
+}
+
+func (q *Queries) board(ctx context.Context, tx *sql.Tx, ref string) (Board, error) {
+	var row boardRow
+	var err error
+	if id := idOf(ref); id > 0 {
+		err = row.scan(tx.StmtContext(ctx, q.stmt.board).QueryRowContext(ctx, id))
+	} else if ref != "" {
+		err = row.scan(tx.StmtContext(ctx, q.stmt.boardByKey).QueryRowContext(ctx, strings.ToUpper(ref)))
+	} else {
+		return Board{}, errNoBoard
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return Board{}, errNoBoard
+	}
+	if err != nil {
+		return Board{}, fmt.Errorf("read board: %w", err)
+	}
+	b, err := row.view()
+	if err != nil {
+		return Board{}, err
+	}
+	b.Columns, err = q.columns(ctx, tx, b.ID)
+	return b, err
+}
+
+func (q *Queries) columns(ctx context.Context, tx *sql.Tx, board int64) ([]Column, error) {
+	rows, err := tx.StmtContext(ctx, q.stmt.columns).QueryContext(ctx, board)
+	if err != nil {
+		return nil, fmt.Errorf("read columns: %w", err)
+	}
+	defer rows.Close()
+	columns := []Column{}
+	for rows.Next() {
+		var r columnRow
+		if err := rows.Scan(&r.ID, &r.Name, &r.Kind, &r.WIPLimit); err != nil {
+			return nil, fmt.Errorf("read columns: %w", err)
+		}
+		columns = append(columns, r.view())
+	}
+	return columns, rows.Err()
+}
+
+// Membership is what is written about a user and a board: the member's role,
+// NoRole where there is none, and who else may see the board.
+type Membership struct {
+	Role       events.Role
+	Visibility events.Visibility
+}
+
+// Role returns the membership of a user on a board. It runs on every request
+// about a board and costs one lookup. A board that does not exist is an
+// *events.Error with CodeNotFound.
+func (q *Queries) Role(ctx context.Context, board, user int64) (Membership, error) {
+	var m Membership
+	err := q.stmt.member.QueryRowContext(ctx, user, board).Scan((*string)(&m.Visibility), (*string)(&m.Role))
+	if errors.Is(err, sql.ErrNoRows) {
+		return m, errNoBoard
+	}
+	if err != nil {
+		return m, fmt.Errorf("read membership: %w", err)
+	}
+	return m, nil
+}
+
+// Access returns what the viewer is on a board, everything counted. A board that
+// does not exist or that the viewer may not see is the same *events.Error with
+// CodeNotFound.
+func (q *Queries) Access(ctx context.Context, board int64, viewer Viewer) (events.Role, error) {
+	m, err := q.Role(ctx, board, viewer.UserID)
+	if err != nil {
+		return events.NoRole, err
+	}
+	role := events.EffectiveRole(m.Role, viewer.Admin, m.Visibility, board, viewer.Scope)
+	if !role.May(events.MayRead) {
+		return events.NoRole, errNoBoard
+	}
+	return role, nil
+}
+
+// memberRow is a row of members.
+type memberRow struct {
+	bun.BaseModel `bun:"table:members,alias:m"`
+
+	BoardID int64
+	UserID  int64
+	Name    string
+	Role    string
+}
+
+// Members lists the members of a board by name; empty where there is no such
+// board.
+func (q *Queries) Members(ctx context.Context, board int64) ([]Member, error) {
+	var rows []memberRow
+	if err := q.bun.NewSelect().Model(&rows).Where("board_id = ?", board).Order("name", "user_id").Scan(ctx); err != nil {
+		return nil, fmt.Errorf("read members: %w", err)
+	}
+	members := make([]Member, len(rows))
+	for i, r := range rows {
+		members[i] = Member{BoardID: r.BoardID, UserID: r.UserID, Name: r.Name, Role: events.Role(r.Role)}
+	}
+	return members, nil
+}
