@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/events"
 	"github.com/agent-kanban/agent-kanban/readmodel"
 )
@@ -13,10 +14,11 @@ import (
 // Session is what a login gives: a short-lived access token and a refresh token
 // that works once.
 type Session struct {
-	AccessToken  string `json:"access_token"`
-	RefreshToken string `json:"refresh_token"`
-	TokenType    string `json:"token_type"`
-	ExpiresIn    int64  `json:"expires_in"` // seconds
+	AccessToken  string         `json:"access_token"`
+	RefreshToken string         `json:"refresh_token"`
+	TokenType    string         `json:"token_type"`
+	ExpiresIn    int64          `json:"expires_in"` // seconds
+	User         readmodel.User `json:"user"`
 }
 
 // Register adds a person. setupToken makes the first admin; later it is empty.
@@ -54,7 +56,7 @@ func (c *Client) Me(ctx context.Context) (readmodel.User, error) {
 type Token struct {
 	ID         int64       `json:"id"`
 	UserID     int64       `json:"user_id"`
-	Username   string      `json:"username"`
+	User       string      `json:"user"`
 	Name       string      `json:"name"`
 	Prefix     string      `json:"prefix"`
 	Role       events.Role `json:"role"`
@@ -68,19 +70,19 @@ type Token struct {
 
 // NewToken asks for an API token.
 type NewToken struct {
-	// Name is the agent's name for Kind agent, a label for one's own token.
-	Name          string           `json:"name"`
+	// Name is what the token is for.
+	Name string `json:"name"`
+	// User is whose token it is; empty = an agent called Name where Kind is
+	// agent, registered on the way if need be, else the caller.
+	User          string           `json:"user,omitempty"`
 	Kind          events.ActorKind `json:"kind,omitempty"`
-	Role          events.Role      `json:"role,omitempty"`
-	Boards        []int64          `json:"boards"`
+	Role          events.Role      `json:"role,omitempty"` // the most it may be on a board
+	Boards        []commands.Ref   `json:"boards,omitempty"`
 	ExpiresInDays int              `json:"expires_in_days,omitempty"`
 }
 
 // CreateToken issues an API token; its value is shown this once.
 func (c *Client) CreateToken(ctx context.Context, t NewToken) (Token, error) {
-	if t.Boards == nil {
-		t.Boards = []int64{}
-	}
 	return send[Token](ctx, c, http.MethodPost, t, "api", "auth", "tokens")
 }
 

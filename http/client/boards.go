@@ -44,7 +44,7 @@ func set(q url.Values, name, value string) {
 // BoardQuery selects boards.
 type BoardQuery struct {
 	Paging
-	Archived bool // the archived ones too
+	Archived bool // the archived ones instead
 }
 
 // Boards lists the boards that the caller may see.
@@ -83,13 +83,13 @@ func (c *Client) UpdateBoard(ctx context.Context, cmd commands.UpdateBoard, ifMa
 }
 
 // ArchiveBoard makes a board read only and hides it from lists.
-func (c *Client) ArchiveBoard(ctx context.Context, board commands.Ref) error {
-	return c.act(ctx, nil, "api", "boards", ref(board), "archive")
+func (c *Client) ArchiveBoard(ctx context.Context, board commands.Ref) (readmodel.Board, error) {
+	return send[readmodel.Board](ctx, c, http.MethodPost, nil, "api", "boards", ref(board), "archive")
 }
 
 // RestoreBoard undoes ArchiveBoard.
-func (c *Client) RestoreBoard(ctx context.Context, board commands.Ref) error {
-	return c.act(ctx, nil, "api", "boards", ref(board), "restore")
+func (c *Client) RestoreBoard(ctx context.Context, board commands.Ref) (readmodel.Board, error) {
+	return send[readmodel.Board](ctx, c, http.MethodPost, nil, "api", "boards", ref(board), "restore")
 }
 
 // DeleteBoard removes a board from every view; its events stay in the log.
@@ -98,13 +98,27 @@ func (c *Client) DeleteBoard(ctx context.Context, board commands.Ref) error {
 }
 
 // SetColumns makes the board's columns the given list.
-func (c *Client) SetColumns(ctx context.Context, board commands.Ref, columns []commands.ColumnSpec) error {
-	return c.do(ctx, request{method: http.MethodPut, path: join("api", "boards", ref(board), "columns"), body: columns}, nil)
+func (c *Client) SetColumns(ctx context.Context, board commands.Ref, columns []commands.ColumnSpec) (Page[readmodel.Column], error) {
+	return send[Page[readmodel.Column]](ctx, c, http.MethodPut, columns, "api", "boards", ref(board), "columns")
 }
 
 // Members lists who has a role on the board.
 func (c *Client) Members(ctx context.Context, board commands.Ref) (Page[readmodel.Member], error) {
 	return get[Page[readmodel.Member]](ctx, c, nil, "api", "boards", ref(board), "members")
+}
+
+// SetMember gives a user, by name or id, a role on the board.
+func (c *Client) SetMember(ctx context.Context, cmd commands.SetMember) (Page[readmodel.Member], error) {
+	body := struct {
+		User commands.Ref `json:"user"`
+		Role events.Role  `json:"role"`
+	}{cmd.User, cmd.Role}
+	return send[Page[readmodel.Member]](ctx, c, http.MethodPost, body, "api", "boards", ref(cmd.Board), "members")
+}
+
+// RemoveMember takes the role away.
+func (c *Client) RemoveMember(ctx context.Context, board, user commands.Ref) error {
+	return c.do(ctx, request{method: http.MethodDelete, path: join("api", "boards", ref(board), "members", ref(user))}, nil)
 }
 
 // Snapshot returns the board with its tickets; at is a position or a time in

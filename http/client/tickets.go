@@ -14,7 +14,7 @@ type TicketQuery struct {
 	Paging
 	Board, Column, Assignee, Label string
 	Text                           string // words to search for
-	Archived                       bool   // the archived ones too
+	Archived                       bool   // the archived ones instead
 }
 
 // Tickets lists the tickets that the caller may see.
@@ -38,12 +38,7 @@ func (c *Client) Ticket(ctx context.Context, ticket commands.Ref) (readmodel.Tic
 
 // CreateTicket puts a ticket at the end of a column.
 func (c *Client) CreateTicket(ctx context.Context, cmd commands.CreateTicket) (readmodel.Ticket, error) {
-	body := struct {
-		commands.CreateTicket
-		Board commands.Ref `json:"board_id"`
-	}{cmd, cmd.Board}
-	body.CreateTicket.Board = ""
-	return send[readmodel.Ticket](ctx, c, http.MethodPost, body, "api", "tickets")
+	return send[readmodel.Ticket](ctx, c, http.MethodPost, cmd, "api", "tickets")
 }
 
 // UpdateTicket changes what is not nil in cmd. ifMatch is the version the caller
@@ -91,17 +86,17 @@ func (c *Client) AssignTicket(ctx context.Context, ticket commands.Ref, assignee
 }
 
 // ArchiveTicket hides a ticket.
-func (c *Client) ArchiveTicket(ctx context.Context, ticket commands.Ref) error {
-	return c.act(ctx, nil, "api", "tickets", ref(ticket), "archive")
+func (c *Client) ArchiveTicket(ctx context.Context, ticket commands.Ref) (readmodel.Ticket, error) {
+	return send[readmodel.Ticket](ctx, c, http.MethodPost, nil, "api", "tickets", ref(ticket), "archive")
 }
 
 // RestoreTicket brings it back at the end of its column.
-func (c *Client) RestoreTicket(ctx context.Context, ticket commands.Ref, overLimit bool) error {
+func (c *Client) RestoreTicket(ctx context.Context, ticket commands.Ref, overLimit bool) (readmodel.Ticket, error) {
 	var body any
 	if overLimit {
 		body = map[string]bool{"over_limit": true}
 	}
-	return c.act(ctx, body, "api", "tickets", ref(ticket), "restore")
+	return send[readmodel.Ticket](ctx, c, http.MethodPost, body, "api", "tickets", ref(ticket), "restore")
 }
 
 // DeleteTicket removes a ticket from every view; its events stay in the log.

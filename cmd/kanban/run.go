@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/agent-kanban/agent-kanban/events"
+	"github.com/agent-kanban/agent-kanban/events/sqlstore"
+	"github.com/agent-kanban/agent-kanban/http/client"
+)
+
+// Exit codes. 5 is reserved for an agent that finds no ticket to work on.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// app is what the subcommands share: the streams of the process and the global
+// flags.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	now            func() time.Time
+
+	url, token, dataDir string
+	json                bool
+}
+
+// run is the program, apart from the process around it.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	a.report(cmd, err)
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func (a *app) root() *cobra.Command {
+	root := group(&cobra.Command{
+		Use:   "kanban",
+		Short: "A kanban board whose state is its log, for people and agents",
+		Long: `A kanban board whose state is its log: people and agents send commands, each
+accepted command appends events, and everything anyone sees is a fold of them.
+
+serve starts the server. verify, rebuild, export, import and user work on the
+data directory; everything else speaks HTTP to a server.`,
+		Example: `  kanban serve                                   # start, then open what it prints
+  export KANBAN_TOKEN=$(kanban login pat)        # sign in
+  kanban board create "Website"
+  kanban ticket create --board WEB "Say hello"
+  kanban tail --since 10m`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	})
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.url, "url", "", "address of the server (KANBAN_URL; default http://127.0.0.1:18000)")
+	flags.StringVar(&a.token, "token", "", "access or API token (KANBAN_TOKEN; better there than here, where other users of the machine see it)")
+	flags.StringVar(&a.dataDir, "data-dir", "", "data directory (DATA_DIR; default the working directory)")
+	flags.BoolVar(&a.json, "json", false, "results as JSON")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.AddCommand(
+		a.boardCommand(), a.ticketCommand(), a.commentCommand(), a.tokenCommand(), a.loginCommand(),
+		a.tailCommand(), a.replayCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+// usageError is a command line that makes no sense: exit code 2.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}
+
+// hinted is an error with its own advice for the last line.
+type hinted struct {
+	err error
+	try string
+}
+
+func (e *hinted) Error() string { return e.err.Error() }
+func (e *hinted) Unwrap() error { return e.err }
+
+// group makes a command that only holds others say so, instead of printing its
+// help and succeeding whatever was asked.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usagef("%s needs a command: %s", cmd.CommandPath(), subcommands(cmd))
+		}
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			return usagef("%s has no command %q; did you mean %s?", cmd.CommandPath(), args[0], strings.Join(near, " or "))
+		}
+		return usagef("%s has no command %q; there are: %s", cmd.CommandPath(), args[0], subcommands(cmd))
+	}
+	return cmd
+}
+
+func subcommands(cmd *cobra.Command) string {
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// args makes cobra's check of positional arguments a usage error that shows what
+// is expected.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usagef("%w; usage: %s", err, cmd.UseLine())
+		}
+		return nil
+	}
+}
+
+// report prints the error and what to do about it.
+func (a *app) report(cmd *cobra.Command, err error) {
+	fmt.Fprintf(a.stderr, "kanban: %s\n", err)
+	var e *events.Error
+	if errors.As(err, &e) && !fieldsShown(e) {
+		for _, field := range slices.Sorted(maps.Keys(e.Fields)) {
+			fmt.Fprintf(a.stderr, "  %s: %s\n", field, e.Fields[field])
+		}
+	}
+	if try := a.try(cmd, err); try != "" {
+		fmt.Fprintf(a.stderr, "Try: %s\n", try)
+	}
+}
+
+// fieldsShown reports whether the message already says what is in Fields.
+func fieldsShown(e *events.Error) bool {
+	for _, reason := range e.Fields {
+		if !strings.Contains(e.Message, reason) {
+			return false
+		}
+	}
+	return true
+}
+
+// try is the advice at the end of an error.
+func (a *app) try(cmd *cobra.Command, err error) string {
+	var hint *hinted
+	var usage *usageError
+	var down *client.UnreachableError
+	var locked *sqlstore.LockedError
+	switch {
+	case errors.As(err, &hint):
+		return hint.try
+	case errors.As(err, &usage):
+		return cmd.CommandPath() + " --help"
+	case errors.As(err, &down):
+		return "kanban serve (in another terminal), or name the server with --url or KANBAN_URL"
+	case errors.As(err, &locked):
+		return fmt.Sprintf("stop the server first: kill %d", locked.PID)
+	}
+	switch events.CodeOf(err) {
+	case events.CodeUnauthenticated:
+		return "export KANBAN_TOKEN=$(kanban login NAME)"
+	case events.CodeForbidden:
+		return "ask a pm of the board (kanban board members BOARD), or use a token of one"
+	case events.CodeNotFound:
+		return "kanban board list (a board that you are no member of is not shown either)"
+	case events.CodeWIPLimit:
+		return "finish something in that column first, or --over-limit if you are a pm"
+	case events.CodeVersionMismatch:
+		return "look at what changed, then again with --if-version set to the current version"
+	case events.CodeRateLimited, events.CodeUnavailable:
+		return "again in a moment"
+	case events.CodeInvalid, events.CodeNameTaken:
+		return cmd.CommandPath() + " --help"
+	default:
+		return ""
+	}
+}
+
+// connect returns a client for the server that flags, environment or .env name.
+func (a *app) connect() (*client.Client, error) {
+	env, err := readEnv()
+	if err != nil {
+		return nil, err
+	}
+	address := a.url
+	if address == "" {
+		address = env["KANBAN_URL"]
+	}
+	if address == "" {
+		port := env["PORT"]
+		if port == "" || port == "0" {
+			port = "18000"
+		}
+		address = "http://127.0.0.1:" + port
+	}
+	token := a.token
+	if token == "" {
+		token = env["KANBAN_TOKEN"]
+	}
+	c, err := client.New(client.Config{URL: address, Token: token, UserAgent: "kanban-cli/" + version()})
+	if err != nil {
+		return nil, usagef("%w", err)
+	}
+	return c, nil
+}
+
+// terminal reports whether w is one, and how wide.
+func terminal(w any) (width int, ok bool) {
+	f, isFile := w.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	return width, err == nil
+}
