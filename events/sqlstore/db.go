@@ -24,8 +24,7 @@ type DB struct {
 
 	stmts statements // of durable
 
-	mu    sync.Mutex
-	reads map[string]*sql.Stmt // of readers, by their text
+	reads sync.Map // text to *sql.Stmt of readers
 }
 
 var _ events.Store = (*DB)(nil)

@@ -154,7 +154,7 @@ func (db *DB) open(ctx context.Context) error {
 			return err
 		}
 	} else {
-		if db.durable, err = db.writer(o.Synchronous, 4*o.Checkpoint); err != nil {
+		if db.durable, err = db.writer(o.Synchronous, 2*o.Checkpoint); err != nil {
 			return err
 		}
 		if !o.Create {

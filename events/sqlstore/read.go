@@ -56,19 +56,17 @@ func (db *DB) Read(ctx context.Context, q events.Query) ([]events.Envelope, erro
 // statement returns the prepared form of text. There are only as many texts as
 // there are combinations of filters.
 func (db *DB) statement(ctx context.Context, text string) (*sql.Stmt, error) {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	if stmt := db.reads[text]; stmt != nil {
-		return stmt, nil
+	if stmt, ok := db.reads.Load(text); ok {
+		return stmt.(*sql.Stmt), nil
 	}
+	// Outside any lock: preparing may wait for a free connection.
 	stmt, err := db.readers.PrepareContext(ctx, text)
 	if err != nil {
 		return nil, err
 	}
-	if db.reads == nil {
-		db.reads = make(map[string]*sql.Stmt)
+	if earlier, ok := db.reads.LoadOrStore(text, stmt); ok {
+		return earlier.(*sql.Stmt), stmt.Close()
 	}
-	db.reads[text] = stmt
 	return stmt, nil
 }
 
@@ -93,11 +91,11 @@ func read(ctx context.Context, q events.Query, run query) ([]events.Envelope, er
 	if q.TicketID != 0 || (q.Until.IsZero() && len(q.Types) == 0 && q.Actor == "" && q.CommandID == "") {
 		return readPage(ctx, &q, span{}, q.Limit, run)
 	}
-	return readWindows(ctx, q, run)
+	return readWindows(ctx, q, window, run)
 }
 
 // readWindows reads by position with filters that no index serves.
-func readWindows(ctx context.Context, q events.Query, run query) ([]events.Envelope, error) {
+func readWindows(ctx context.Context, q events.Query, window int64, run query) ([]events.Envelope, error) {
 	var last int64
 	if err := one(ctx, run, &last, "SELECT coalesce(max(position), 0) FROM events"); err != nil {
 		return nil, err
@@ -347,7 +345,7 @@ func scanHead(r *sql.Row) (events.Head, error) {
 		return events.Head{}, err
 	}
 	if head.Hash, err = hashOf(hash); err != nil {
-		return events.Head{}, fmt.Errorf("position %d: %w", head.Position, err)
+		return head, &TailError{Position: head.Position, Err: fmt.Errorf("position %d: %w", head.Position, err)}
 	}
 	return head, nil
 }

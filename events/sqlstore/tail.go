@@ -11,8 +11,8 @@ import (
 // error it returns is about the reading, not about the damage.
 func (db *DB) checkTail(ctx context.Context) error {
 	head, err := db.Head(ctx)
-	if errors.Is(err, events.ErrChainBroken) {
-		db.tail = &TailError{Position: head.Position, Err: err}
+	if errors.As(err, &db.tail) {
+		db.options.Logger.Error("the log is damaged: appends are refused", "position", head.Position, "error", db.tail.Err)
 		return nil
 	}
 	if err != nil {
