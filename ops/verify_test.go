@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/events"
+	"github.com/agent-kanban/agent-kanban/events/sqlstore"
 	"github.com/agent-kanban/agent-kanban/ops"
 )
 
@@ -170,4 +173,41 @@ func TestReadHeadRefuses(t *testing.T) {
 			t.Errorf("ReadHead(%q) succeeded", text)
 		}
 	}
+}
+
+// A server may append while its log is verified and exported.
+func TestWhileAServerRuns(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	fill(t, db, 5)
+	reader, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: db.Path(), ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		seq, err := commands.New(commands.Config{Store: db})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		seq.Start()
+		defer seq.Stop()
+		for ctx.Err() == nil {
+			_, _ = seq.Do(ctx, commands.Meta{Actor: events.SystemActor, Trusted: true}, commands.CreateTicket{Board: "1", Title: "more"})
+		}
+	})
+	for range 20 {
+		if v, err := ops.Verify(t.Context(), reader, ops.VerifyOptions{}); err != nil || !v.OK() {
+			t.Errorf("verify = %+v, %v", v, err)
+		}
+		text := export(t, reader)
+		if _, err := ops.Import(t.Context(), &recorder{}, bytes.NewReader(text), ops.ImportOptions{}); err != nil {
+			t.Errorf("import: %v", err)
+		}
+	}
+	stop()
+	wg.Wait()
 }
