@@ -1,0 +1,215 @@
+package http
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gin-gonic/gin"
+)
+
+// maxBody bounds every request body.
+const maxBody = 1 << 20
+
+// Config is how the server listens and what it tells the world.
+type Config struct {
+	// Addr is the address to listen on: "127.0.0.1:18000"; port 0 = any free.
+	Addr string
+	// CORSOrigins are the origins ("https://board.example") that may call from
+	// a browser, besides the server's own.
+	CORSOrigins []string
+	// TrustedProxies are the addresses or networks whose X-Forwarded-For is
+	// believed; empty = nobody's.
+	TrustedProxies []string
+	// TLSCert and TLSKey are files; both or none.
+	TLSCert, TLSKey string
+	// Version is the program's, shown in the OpenAPI document and /api/status.
+	Version string
+	// Degraded names what is missing but not vital ("bus"); nil = nothing is.
+	Degraded func() []string
+	// RegistrationClosed refuses accounts after the first.
+	RegistrationClosed bool
+	// Wait bounds how long a request waits for the read model; 0 = 2 s.
+	Wait time.Duration
+	// Heartbeat is the interval of comments on idle SSE streams; 0 = 15 s.
+	Heartbeat time.Duration
+	// AuthWait is how long a WebSocket may stay without credentials; 0 = 5 s.
+	AuthWait time.Duration
+	// Backlog bounds the bytes that may wait for one WebSocket client before it
+	// is told to resume later; 0 = 4 MiB.
+	Backlog int
+	// Log is for what operators should know, AccessLog for a line per request;
+	// nil = none.
+	Log, AccessLog *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.Version == "" {
+		c.Version = "dev"
+	}
+	if c.Degraded == nil {
+		c.Degraded = func() []string { return nil }
+	}
+	if c.Wait == 0 {
+		c.Wait = 2 * time.Second
+	}
+	if c.Heartbeat == 0 {
+		c.Heartbeat = 15 * time.Second
+	}
+	if c.AuthWait == 0 {
+		c.AuthWait = 5 * time.Second
+	}
+	if c.Backlog == 0 {
+		c.Backlog = 4 << 20
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.AccessLog == nil {
+		c.AccessLog = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	var errs []error
+	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+		errs = append(errs, fmt.Errorf("address %q: %w", c.Addr, err))
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		errs = append(errs, errors.New("a TLS certificate and its key belong together"))
+	}
+	for _, o := range c.CORSOrigins {
+		u, err := url.Parse(o)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" {
+			errs = append(errs, fmt.Errorf("CORS origin %q: want one like https://board.example, without a path and without *", o))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Server serves the API. Create it with New.
+type Server struct {
+	cfg  Config
+	deps Deps
+	log  *slog.Logger
+
+	engine  *gin.Engine
+	handler http.Handler
+	api     huma.API
+	http    *http.Server
+	feed    *feed
+	shots   *snapshotCache
+	origins map[string]bool
+	started time.Time
+	// idBase and idNext make request ids: unique per process, cheap.
+	idBase string
+	idNext atomic.Uint64
+
+	// stopping ends first, and with it the streams.
+	stopping context.Context
+	halt     context.CancelFunc
+	running  sync.WaitGroup
+	listener net.Listener
+}
+
+// New returns a server with all its routes; it neither listens nor starts
+// anything.
+func New(cfg Config, deps Deps) (*Server, error) {
+	cfg = cfg.withDefaults()
+	if err := errors.Join(cfg.validate(), deps.validate()); err != nil {
+		return nil, fmt.Errorf("http server: %w", err)
+	}
+	s := &Server{
+		cfg: cfg, deps: deps, log: cfg.Log,
+		started: time.Now(), idBase: newIDBase(), shots: newSnapshotCache(),
+		origins: make(map[string]bool, len(cfg.CORSOrigins)),
+	}
+	s.stopping, s.halt = context.WithCancel(context.Background())
+	for _, o := range cfg.CORSOrigins {
+		s.origins[strings.ToLower(o)] = true
+	}
+	s.feed = newFeed(s)
+	if err := s.routes(); err != nil {
+		return nil, fmt.Errorf("http server: %w", err)
+	}
+	s.http = &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       120 * time.Second,
+		// WriteTimeout stays 0 for the streams; each other request sets its own
+		// deadline.
+		ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// Handler is the whole server as a handler, for tests and for embedding. The
+// live feed needs Start.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Start listens and serves until Shutdown. It returns once connections are
+// accepted.
+func (s *Server) Start() error {
+	ln, err := net.Listen("tcp", s.cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", s.cfg.Addr, err)
+	}
+	s.listener = ln
+	if err := s.feed.start(); err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	s.running.Go(func() {
+		var err error
+		if s.cfg.TLSCert != "" {
+			err = s.http.ServeTLS(ln, s.cfg.TLSCert, s.cfg.TLSKey)
+		} else {
+			err = s.http.Serve(ln)
+		}
+		if !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("serving ended", "error", err)
+		}
+	})
+	return nil
+}
+
+// URL is where the server answers, without a trailing slash; "" before Start.
+func (s *Server) URL() string {
+	if s.listener == nil {
+		return ""
+	}
+	scheme := "http://"
+	if s.cfg.TLSCert != "" {
+		scheme = "https://"
+	}
+	addr := s.listener.Addr().(*net.TCPAddr)
+	host := addr.IP.String()
+	if addr.IP.IsUnspecified() {
+		host = "localhost"
+	}
+	return scheme + net.JoinHostPort(host, fmt.Sprint(addr.Port))
+}
+
+// Shutdown accepts no more connections, ends the streams, says "going away" to
+// the sockets and waits for the requests under way, no longer than ctx. It is
+// safe twice and before Start.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.halt()
+	err := s.http.Shutdown(ctx)
+	s.feed.stop(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("shut down: %w", err), s.http.Close())
+	}
+	s.running.Wait()
+	return err
+}

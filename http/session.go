@@ -1,0 +1,499 @@
+package http
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/olahol/melody"
+
+	"github.com/agent-kanban/agent-kanban/auth"
+	"github.com/agent-kanban/agent-kanban/commands"
+	"github.com/agent-kanban/agent-kanban/events"
+)
+
+// Close codes of our own, from the range that RFC 6455 leaves to applications.
+const (
+	closeTooSlow         = 4408 // resume with since
+	closeUnauthenticated = 4401 // no credentials in time, or they ended
+)
+
+// resyncAfter is how many positions a client may lack and still be given them
+// one by one; past it a snapshot is cheaper for both.
+const resyncAfter = 10_000
+
+// sessionKey is where melody's session keeps ours.
+const sessionKey = "session"
+
+func sessionOf(ms *melody.Session) *session {
+	v, _ := ms.Get(sessionKey)
+	se := v.(*session)
+	se.attach(ms)
+	return se
+}
+
+// subscription is one session's interest in one board. Its fields but after are
+// guarded by session.mu.
+type subscription struct {
+	board int64
+	after int64 // live from here on
+	ready bool  // the past has been sent
+	held  [][]byte
+}
+
+// session is one WebSocket. Messages wait here, not in melody's buffer, which
+// drops when it is full: at most two are handed to melody at a time, and what
+// gathers meanwhile is joined into one.
+type session struct {
+	feed   *feed
+	ms     *melody.Session
+	attach func(*melody.Session)
+	id     string
+
+	mu        sync.Mutex
+	principal auth.Principal
+	signedIn  bool
+	handed    int      // messages in melody
+	pending   [][]byte // messages not yet handed over
+	waiting   int      // their bytes, and those held by subscriptions
+	closing   bool
+	ended     bool
+	timers    []*time.Timer
+
+	room    chan struct{} // signalled when pending is empty
+	done    chan struct{} // closed when the connection is over
+	closers sync.WaitGroup
+}
+
+func newSession(f *feed) *session {
+	se := &session{feed: f, id: f.s.requestID(""), room: make(chan struct{}, 1), done: make(chan struct{})}
+	var once sync.Once
+	se.attach = func(ms *melody.Session) { once.Do(func() { se.ms = ms }) }
+	return se
+}
+
+// enter counts a socket in; it refuses when the feed is stopping.
+func (f *feed) enter() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stopped {
+		return false
+	}
+	f.open.Add(1)
+	return true
+}
+
+func (se *session) begin() {
+	f := se.feed
+	f.mu.Lock()
+	stopped := f.stopped
+	if !stopped {
+		f.sessions[se] = struct{}{}
+	}
+	f.mu.Unlock()
+	if stopped {
+		se.close(melody.CloseGoingAway, "going away")
+		return
+	}
+	se.mu.Lock()
+	signedIn := se.signedIn
+	if !signedIn {
+		se.after(f.s.cfg.AuthWait, func() {
+			if se.userID() == 0 {
+				se.close(closeUnauthenticated, "send credentials first")
+			}
+		})
+	}
+	se.mu.Unlock()
+	if signedIn {
+		se.welcome()
+	}
+}
+
+// after is called with mu held.
+func (se *session) after(d time.Duration, do func()) {
+	if !se.ended {
+		se.timers = append(se.timers, time.AfterFunc(d, do))
+	}
+}
+
+func (se *session) end() {
+	f := se.feed
+	f.mu.Lock()
+	delete(f.sessions, se)
+	for board, subs := range f.boards {
+		delete(subs, se)
+		if len(subs) == 0 {
+			delete(f.boards, board)
+		}
+	}
+	f.mu.Unlock()
+	se.mu.Lock()
+	se.ended, se.pending = true, nil
+	for _, t := range se.timers {
+		t.Stop()
+	}
+	se.mu.Unlock()
+	close(se.done)
+}
+
+func (se *session) welcome() {
+	f := se.feed
+	se.mu.Lock()
+	if p := se.principal; p.TokenID != 0 && !p.Expires.IsZero() {
+		se.after(time.Until(p.Expires), func() { se.close(closeUnauthenticated, "the token has expired") })
+	}
+	se.mu.Unlock()
+	se.frame("connected", map[string]any{
+		"client_id": se.id, "log_id": f.s.deps.Log.LogID(), "position": f.s.deps.Watermark.Position(),
+		"server_time": time.Now().UTC().Format(time.RFC3339Nano),
+	})
+}
+
+func (se *session) userID() int64 {
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	return se.principal.Actor.ID
+}
+
+func (se *session) who() auth.Principal {
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	return se.principal
+}
+
+func (se *session) mayHear(e *events.Envelope) bool {
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	return se.signedIn && seesPersonal(&se.principal, e)
+}
+
+// frame sends a frame that is not a domain event.
+func (se *session) frame(event string, data any) {
+	text, err := json.Marshal(struct {
+		Event string `json:"event"`
+		Data  any    `json:"data"`
+	}{event, data})
+	if err != nil {
+		se.feed.s.log.Error("encode frame", "error", err)
+		return
+	}
+	se.write(text)
+}
+
+func (se *session) refuse(code events.Code, message string) {
+	se.frame("error", map[string]any{"code": code, "message": message})
+}
+
+// write sends text, which may be shared and is not changed. It never blocks: a
+// client that does not keep up is disconnected and told to resume.
+func (se *session) write(text []byte) {
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	se.writeLocked(text)
+}
+
+func (se *session) writeLocked(text []byte) {
+	switch {
+	case se.closing || se.ended:
+	case se.handed < 2 && len(se.pending) == 0:
+		se.handed++
+		_ = se.ms.Write(text) // fails only when closed
+	default:
+		se.pending = append(se.pending, text)
+		se.hold(len(text))
+	}
+}
+
+// hold counts waiting bytes and gives up on a client with too many.
+func (se *session) hold(n int) {
+	if se.waiting += n; se.waiting > se.feed.s.cfg.Backlog {
+		se.feed.slow.Add(1)
+		se.closeLocked(closeTooSlow, "too slow, resume with since")
+	}
+}
+
+// messageBytes bounds one joined message: large enough that its frame costs
+// nothing, small enough that a close frame need not wait long behind it.
+const messageBytes = 128 << 10
+
+// written is told by melody that a message went out.
+func (se *session) written() {
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	se.handed--
+	if len(se.pending) > 0 && !se.closing {
+		size, n := 0, 0
+		for n < len(se.pending) && (n == 0 || size+len(se.pending[n]) < messageBytes) {
+			size += len(se.pending[n]) + 1
+			n++
+		}
+		text := se.pending[0]
+		if n > 1 {
+			text = make([]byte, 0, size)
+			for i, part := range se.pending[:n] {
+				if i > 0 {
+					text = append(text, '\n')
+				}
+				text = append(text, part...)
+			}
+		}
+		se.waiting -= size - n
+		se.pending = slices.Delete(se.pending, 0, n)
+		se.handed++
+		_ = se.ms.Write(text)
+	}
+	if len(se.pending) == 0 {
+		select {
+		case se.room <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// deliver sends live events of a board, or holds them until the past is sent.
+func (se *session) deliver(sub *subscription, text []byte) {
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	if sub.ready {
+		se.writeLocked(text)
+		return
+	}
+	sub.held = append(sub.held, text)
+	se.hold(len(text))
+}
+
+// drain waits until everything handed to write has left for the network, so
+// that replaying the past never makes a client look slow.
+func (se *session) drain() bool {
+	for {
+		se.mu.Lock()
+		empty, over := len(se.pending) == 0, se.closing || se.ended
+		se.mu.Unlock()
+		if empty || over {
+			return !over
+		}
+		select {
+		case <-se.room:
+		case <-se.done:
+			return false
+		case <-time.After(se.feed.melody.Config.WriteWait):
+			return false
+		}
+	}
+}
+
+// close says why and ends the connection, without waiting for it.
+func (se *session) close(code int, reason string) {
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	se.closeLocked(code, reason)
+}
+
+func (se *session) closeLocked(code int, reason string) {
+	if se.closing || se.ended {
+		return
+	}
+	se.closing, se.pending = true, nil
+	// The frame goes past melody's buffer, behind the message that is being
+	// written; a client that reads nothing at all does not get it.
+	conn := se.ms.WebsocketConnection()
+	se.closers.Go(func() {
+		err := conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason),
+			time.Now().Add(se.feed.melody.Config.WriteWait))
+		if err == nil {
+			select { // the client's answer, before the reset that closing early may cause
+			case <-se.done:
+			case <-time.After(time.Second):
+			}
+		}
+		_ = conn.Close()
+	})
+}
+
+// clientFrame is what a client may send.
+type clientFrame struct {
+	Type    string       `json:"type"`
+	Token   string       `json:"token"`
+	BoardID commands.Ref `json:"board_id"`
+	Since   *int64       `json:"since"`
+	LogID   string       `json:"log_id"`
+}
+
+func (se *session) receive(text []byte) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	var in clientFrame
+	if err := json.Unmarshal(text, &in); err != nil {
+		se.refuse(events.CodeInvalid, "A frame is a JSON object with a type.")
+		return
+	}
+	if in.Type == "auth" {
+		se.signIn(ctx, in.Token)
+		return
+	}
+	if se.userID() == 0 {
+		se.refuse(events.CodeUnauthenticated, `Send {"type":"auth","token":…} first.`)
+		se.close(closeUnauthenticated, "send credentials first")
+		return
+	}
+	switch in.Type {
+	case "ping":
+		se.frame("pong", map[string]any{"server_time": time.Now().UTC().Format(time.RFC3339Nano)})
+	case "get_stats":
+		se.frame("stats", se.feed.stats())
+	case "subscribe_board":
+		se.subscribe(ctx, &in)
+	case "unsubscribe_board":
+		board, err := se.feed.s.boardID(ctx, in.BoardID)
+		if err == nil && se.feed.unsubscribe(se, board) {
+			se.frame("unsubscribed", map[string]any{"board_id": board})
+			return
+		}
+		se.frame("error", map[string]any{"code": events.CodeNotFound, "message": "You are not subscribed to this board.", "board_id": in.BoardID})
+	default:
+		se.refuse(events.CodeInvalid, "The type of a frame is auth, subscribe_board, unsubscribe_board, ping or get_stats.")
+	}
+}
+
+func (se *session) signIn(ctx context.Context, token string) {
+	p, err := se.feed.s.deps.Auth.Authenticate(ctx, token)
+	if err != nil {
+		e := userError(err)
+		se.refuse(e.Code, e.Message)
+		se.close(closeUnauthenticated, "the credentials are not good")
+		return
+	}
+	se.mu.Lock()
+	again := se.signedIn
+	if !again {
+		se.principal, se.signedIn = p, true
+	}
+	se.mu.Unlock()
+	if again {
+		se.refuse(events.CodeInvalid, "This connection is signed in already.")
+		return
+	}
+	se.welcome()
+}
+
+// subscribe joins past and present without a seam: the session is in the index
+// first, then the past is read up to where the index begins.
+func (se *session) subscribe(ctx context.Context, in *clientFrame) {
+	s := se.feed.s
+	fail := func(err error) {
+		e := userError(err)
+		if e.Code == events.CodeInternal {
+			s.log.Error("subscribe", "client_id", se.id, "error", err)
+		}
+		se.frame("error", map[string]any{"code": e.Code, "message": e.Message, "board_id": in.BoardID})
+	}
+	board, err := s.boardID(ctx, in.BoardID)
+	if err != nil {
+		fail(err)
+		return
+	}
+	sub := se.feed.subscribe(se, board)
+	// Only now the role: a change after this finds the session in the index.
+	err = s.await(ctx, sub.after)
+	if err == nil {
+		err = s.mayRead(ctx, se.who(), board)
+	}
+	if err != nil {
+		se.feed.unsubscribe(se, board)
+		fail(err)
+		return
+	}
+	reason := ""
+	if in.Since != nil {
+		switch {
+		case in.LogID != "" && in.LogID != s.deps.Log.LogID():
+			reason = "this is another log"
+		case *in.Since > sub.after:
+			reason = "the log ends before since"
+		case sub.after-*in.Since > resyncAfter:
+			reason = "too far behind"
+		}
+	}
+	recovered := in.Since != nil && reason == ""
+	se.frame("subscribed", map[string]any{"board_id": board, "position": sub.after, "recovered": recovered, "log_id": s.deps.Log.LogID()})
+	if reason != "" {
+		se.frame("resync", map[string]any{"board_id": board, "position": sub.after, "reason": reason, "log_id": s.deps.Log.LogID()})
+	}
+	if recovered && !se.replay(ctx, board, *in.Since, sub.after) {
+		return
+	}
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	sub.ready = true
+	for _, text := range sub.held {
+		se.waiting -= len(text)
+		se.writeLocked(text)
+	}
+	sub.held = nil
+}
+
+// replay sends the board's events in (since, upTo]. After a failure the
+// connection is closed, so that the client comes again with since.
+func (se *session) replay(ctx context.Context, board, since, upTo int64) bool {
+	q := events.Query{Stream: events.BoardStream(board), After: since, UpTo: upTo, Limit: 500}
+	for since < upTo {
+		page, err := se.feed.s.deps.Log.Read(ctx, q)
+		if err != nil {
+			se.feed.s.log.Error("replay for a resuming client", "client_id", se.id, "error", err)
+			se.close(melody.CloseTryAgainLater, "could not read the log, resume with since")
+			return false
+		}
+		if len(page) == 0 {
+			return true
+		}
+		n := &notice{}
+		for i := range page {
+			n.add(&page[i])
+		}
+		se.write(n.text)
+		if !se.drain() {
+			se.close(closeTooSlow, "too slow, resume with since")
+			return false
+		}
+		q.After = n.last
+	}
+	return true
+}
+
+// recheck ends a subscription that its user may no longer have.
+func (se *session) recheck(ctx context.Context, board int64) {
+	if !slices.Contains(se.feed.boardsOf(se), board) {
+		return
+	}
+	err := se.feed.s.mayRead(ctx, se.who(), board)
+	if err == nil {
+		return
+	}
+	if events.CodeOf(err) != events.CodeNotFound {
+		se.feed.s.log.Error("check a subscription", "board_id", strconv.FormatInt(board, 10), "error", err)
+	}
+	if se.feed.unsubscribe(se, board) {
+		se.frame("unsubscribed", map[string]any{"board_id": board, "reason": "you may not see this board any more"})
+	}
+}
+
+// reauthenticate asks whether the session's credential is still good, and for
+// its current flags.
+func (se *session) reauthenticate(ctx context.Context) {
+	p, err := se.feed.s.deps.Auth.Check(ctx, se.who())
+	if err != nil {
+		se.close(closeUnauthenticated, "the credentials have ended, sign in again")
+		return
+	}
+	se.mu.Lock()
+	se.principal = p
+	se.mu.Unlock()
+	for _, board := range se.feed.boardsOf(se) {
+		se.recheck(ctx, board)
+	}
+}

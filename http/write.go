@@ -1,0 +1,181 @@
+package http
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/agent-kanban/agent-kanban/commands"
+	"github.com/agent-kanban/agent-kanban/events"
+)
+
+// shape builds the reply to a write from what the write did. It must give the
+// same bytes for a repeated command as it gave the first time.
+type shape func(ctx context.Context, r *commands.Receipt) (answer, error)
+
+// minimal is the reply to Prefer: return=minimal.
+type minimal struct {
+	Position int64 `json:"position"`
+}
+
+// meta is who asks, and under which conditions.
+func (s *Server) meta(c *call) (commands.Meta, error) {
+	m := commands.Meta{Actor: c.principal.Actor, Scope: c.principal.Scope}
+	if key := c.header("Idempotency-Key"); key != "" {
+		if len(key) > 200 || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return m, events.Errorf(events.CodeInvalid, "An Idempotency-Key has at most 200 printable ASCII characters.")
+		}
+		m.CommandID = key
+		m.RequestSHA = sumRequest(c)
+	}
+	if match := c.header("If-Match"); match != "" && match != "*" {
+		version, err := parseETag(match)
+		if err != nil {
+			return m, err
+		}
+		m.IfMatch = &version
+	}
+	return m, nil
+}
+
+func parseETag(tag string) (int64, error) {
+	digits := strings.TrimPrefix(strings.Trim(strings.TrimPrefix(strings.TrimSpace(tag), "W/"), `"`), "v")
+	version, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || version < 0 {
+		return 0, events.Errorf(events.CodeInvalid, `If-Match must be one ETag as the server sent it, for example "v12".`)
+	}
+	return version, nil
+}
+
+// write carries out the commands and builds the reply: at once for a client
+// that wants only the position, else once queries can see what was done.
+func (s *Server) write(c *call, status int, build shape, cmds ...commands.Command) (answer, error) {
+	meta, err := s.meta(c)
+	if err != nil {
+		return answer{}, err
+	}
+	return s.writeAs(c, meta, status, build, cmds...)
+}
+
+func (s *Server) writeAs(c *call, meta commands.Meta, status int, build shape, cmds ...commands.Command) (answer, error) {
+	r, err := s.deps.Commands.Do(c.ctx(), meta, cmds...)
+	if err != nil {
+		return answer{}, s.explain(c, err, cmds)
+	}
+	if prefersMinimal(c.header("Prefer")) {
+		c.gin.Writer.Header().Set("Preference-Applied", "return=minimal")
+		if status == http.StatusNoContent {
+			status = http.StatusOK
+		}
+		return answer{status: status, view: minimal{r.Position}, position: r.Position}, nil
+	}
+	if err := s.await(c.ctx(), r.Position); err != nil {
+		// It happened, all the same: the position says so.
+		c.gin.Writer.Header().Set("Kanban-Position", strconv.FormatInt(r.Position, 10))
+		return answer{}, err
+	}
+	a := answer{status: status}
+	if build != nil {
+		if a, err = build(c.ctx(), &r); err != nil {
+			return answer{}, err
+		}
+		if a.status == 0 {
+			a.status = status
+		}
+	}
+	a.position = r.Position
+	return a, nil
+}
+
+func prefersMinimal(header string) bool {
+	return header != "" && strings.Contains(strings.ReplaceAll(header, " ", ""), "return=minimal")
+}
+
+// await blocks until queries can see pos, for a bounded time.
+func (s *Server) await(ctx context.Context, pos int64) error {
+	if s.deps.Watermark.Position() >= pos {
+		return nil
+	}
+	wait, cancel := context.WithTimeout(ctx, s.cfg.Wait)
+	defer cancel()
+	if s.deps.Watermark.Wait(wait, pos) == nil {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return &events.Error{
+		Code: events.CodeUnavailable, RetryAfter: time.Second,
+		Message: "The read model has not reached position " + strconv.FormatInt(pos, 10) + " yet. Try again in a moment.",
+	}
+}
+
+// waitMin makes a read wait for the position that its caller knows of, and says
+// at which position it reads.
+func (s *Server) waitMin(c *call) error {
+	if h := c.header("Kanban-Min-Position"); h != "" {
+		pos, err := strconv.ParseInt(h, 10, 64)
+		if err != nil || pos < 0 {
+			return events.Errorf(events.CodeInvalid, "Kanban-Min-Position must be a position: an integer of 0 or more.")
+		}
+		if err := s.await(c.ctx(), pos); err != nil {
+			return err
+		}
+	}
+	// Taken before the query runs: what is read reflects at least this.
+	c.gin.Writer.Header().Set("Kanban-Position", strconv.FormatInt(s.deps.Watermark.Position(), 10))
+	return nil
+}
+
+// newerLimit bounds the events in a 412.
+const newerLimit = 100
+
+// explain adds to a version mismatch what happened since the version that the
+// caller had, so that it can go on without another request.
+func (s *Server) explain(c *call, err error, cmds []commands.Command) error {
+	var e *events.Error
+	if !errors.As(err, &e) || e.Code != events.CodeVersionMismatch || len(cmds) != 1 {
+		return err
+	}
+	board, ticket, ok := s.target(c.ctx(), cmds[0])
+	if !ok {
+		return err
+	}
+	newer, readErr := s.newer(c.ctx(), board, ticket, e.Since)
+	if readErr != nil {
+		s.log.Warn("newer events for a conflict", "request_id", c.id, "error", readErr)
+		return err
+	}
+	p := newProblem(e)
+	if p.NewerEvents, readErr = json.Marshal(newer); readErr != nil {
+		return err
+	}
+	return p
+}
+
+// newer returns the events of a ticket, or of the board itself where ticket is
+// 0, above a version.
+func (s *Server) newer(ctx context.Context, board, ticket, since int64) ([]*events.Envelope, error) {
+	found := []*events.Envelope{}
+	q := events.Query{Stream: events.BoardStream(board), AfterVersion: since, TicketID: ticket}
+	for e, err := range events.All(ctx, s.deps.Log, q) {
+		if err != nil {
+			return nil, err
+		}
+		if e.TicketID != ticket || isComment(e.Type) {
+			continue
+		}
+		if found = append(found, e); len(found) == newerLimit {
+			break
+		}
+	}
+	return found, nil
+}
+
+func isComment(t events.Type) bool {
+	return t == events.TypeCommentAdded || t == events.TypeCommentUpdated || t == events.TypeCommentDeleted
+}
