@@ -244,6 +244,8 @@ func (b *board) evolveTicket(e *events.Envelope, fact events.Event) {
 			}
 		}
 		return
+	default: // facts about boards and users carry no ticket
+		return
 	}
 	t.Version, t.UpdatedAt = e.Version, e.RecordedAt
 }

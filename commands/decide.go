@@ -206,7 +206,7 @@ func (b *board) ticketID(ref Ref) int64 {
 	if i < 0 || !strings.EqualFold(string(ref[:i]), b.info.Key) {
 		return 0
 	}
-	return b.numbers[Ref(ref[i+1:]).ID()]
+	return b.numbers[ref[i+1:].ID()]
 }
 
 // room refuses to add a ticket to a full column. It reports whether the limit

@@ -302,12 +302,12 @@ func (d *decision) setMember(c SetMember) ([]decided, error) {
 		return nil, invalid("user", "must be an active user or agent")
 	}
 	was := d.board.role(id)
-	switch {
-	case was == c.Role:
+	switch was {
+	case c.Role:
 		return nil, nil
-	case was == events.NoRole:
+	case events.NoRole:
 		return d.about(0, events.MemberAdded{UserID: id, Name: u.Name, Role: c.Role}), nil
-	case was == events.PM:
+	case events.PM:
 		if err := d.otherPM(id); err != nil {
 			return nil, err
 		}

@@ -152,8 +152,11 @@ func TestComments(t *testing.T) {
 func TestBoards(t *testing.T) {
 	t.Parallel()
 	columns := []events.Column{
-		{ID: 1, Name: "Not Started", Kind: events.Backlog}, {ID: 2, Name: "In Progress", Kind: events.Active},
-		{ID: 3, Name: "Blocked", Kind: events.Blocked}, {ID: 4, Name: "Ready for QC", Kind: events.Review}, {ID: 5, Name: "Done", Kind: events.Done},
+		{ID: 1, Name: "Not Started", Kind: events.Backlog},
+		{ID: 2, Name: "In Progress", Kind: events.Active},
+		{ID: 3, Name: "Blocked", Kind: events.Blocked},
+		{ID: 4, Name: "Ready for QC", Kind: events.Review},
+		{ID: 5, Name: "Done", Kind: events.Done},
 	}
 	todo := events.Column{ID: 1, Name: "To do", Kind: events.Backlog}
 	full := []decided{ticketIn(1, 2, "a0")}
@@ -188,20 +191,28 @@ func TestBoards(t *testing.T) {
 				events.ColumnMoved{ColumnID: 3, Index: 1},
 			},
 		},
-		{name: "set the same columns", meta: by(pam), when: SetColumns{Board: "1", Columns: []ColumnSpec{{Name: "to do"}, {ID: 2, WIPLimit: ptr(2)}, {ID: 3}}},
-			want: []events.Event{events.ColumnUpdated{Column: events.Column{ID: 1, Name: "to do", Kind: events.Backlog}, Was: "To do"}}},
+		{
+			name: "set the same columns", meta: by(pam), when: SetColumns{Board: "1", Columns: []ColumnSpec{{Name: "to do"}, {ID: 2, WIPLimit: ptr(2)}, {ID: 3}}},
+			want: []events.Event{events.ColumnUpdated{Column: events.Column{ID: 1, Name: "to do", Kind: events.Backlog}, Was: "To do"}},
+		},
 		{name: "a column with tickets stays", given: full, meta: by(pam), when: RemoveColumn{Board: "1", Column: "Doing"}, code: events.CodeColumnNotEmpty},
-		{name: "an archived ticket does not hold a column", given: append(full[:1:1], onBoard(1, events.TicketArchived{})), meta: by(pam),
-			when: RemoveColumn{Board: "1", Column: "Doing"}, want: []events.Event{events.ColumnRemoved{ColumnID: 2, Name: "Doing"}}},
+		{
+			name: "an archived ticket does not hold a column", given: append(full[:1:1], onBoard(1, events.TicketArchived{})), meta: by(pam),
+			when: RemoveColumn{Board: "1", Column: "Doing"}, want: []events.Event{events.ColumnRemoved{ColumnID: 2, Name: "Doing"}},
+		},
 		{name: "no column left", meta: by(pam), when: SetColumns{Board: "1"}, code: events.CodeInvalid},
 		{name: "a column of another board", meta: by(pam), when: SetColumns{Board: "1", Columns: []ColumnSpec{{ID: 9, Name: "x"}}}, code: events.CodeInvalid},
 		{name: "a column twice", meta: by(pam), when: SetColumns{Board: "1", Columns: []ColumnSpec{{ID: 1}, {ID: 1}}}, code: events.CodeInvalid},
 		{name: "a limit of zero", meta: by(pam), when: UpdateColumn{Board: "1", Column: ColumnSpec{ID: 1, WIPLimit: ptr(0)}}, code: events.CodeInvalid},
-		{name: "add a column", meta: by(pam), when: AddColumn{Board: "1", Column: ColumnSpec{Name: "QC"}, Index: ptr(1)},
-			want: []events.Event{events.ColumnAdded{Column: events.Column{ID: 4, Name: "QC", Kind: events.Review}, Index: 1}}},
+		{
+			name: "add a column", meta: by(pam), when: AddColumn{Board: "1", Column: ColumnSpec{Name: "QC"}, Index: ptr(1)},
+			want: []events.Event{events.ColumnAdded{Column: events.Column{ID: 4, Name: "QC", Kind: events.Review}, Index: 1}},
+		},
 		{name: "add a column that is there", meta: by(pam), when: AddColumn{Board: "1", Column: ColumnSpec{Name: "DONE"}}, code: events.CodeInvalid},
-		{name: "rename a column", meta: by(pam), when: UpdateColumn{Board: "1", Column: ColumnSpec{ID: 1, Name: "Ideas"}},
-			want: []events.Event{events.ColumnUpdated{Column: events.Column{ID: 1, Name: "Ideas", Kind: todo.Kind}, Was: "To do"}}},
+		{
+			name: "rename a column", meta: by(pam), when: UpdateColumn{Board: "1", Column: ColumnSpec{ID: 1, Name: "Ideas"}},
+			want: []events.Event{events.ColumnUpdated{Column: events.Column{ID: 1, Name: "Ideas", Kind: todo.Kind}, Was: "To do"}},
+		},
 		{name: "move a column", meta: by(pam), when: MoveColumn{Board: "1", Column: "Done", Index: 0}, want: []events.Event{events.ColumnMoved{ColumnID: 3, Index: 0}}},
 		{name: "move a column too far", meta: by(pam), when: MoveColumn{Board: "1", Column: "Done", Index: 3}, code: events.CodeInvalid},
 		{name: "columns by an agent", meta: by(bot), when: RemoveColumn{Board: "1", Column: "Done"}, code: events.CodeForbidden},

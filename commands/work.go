@@ -29,8 +29,7 @@ type work struct {
 // carryOut decides one call. A refusal goes into the call; an error is of the
 // database and spoils the whole transaction.
 func (w *work) carryOut(c *call) error {
-	if err := c.ctx.Err(); err != nil {
-		c.err = err
+	if c.err = c.ctx.Err(); c.err != nil {
 		return nil
 	}
 	actor := principal(c.meta.Actor)
@@ -43,8 +42,7 @@ func (w *work) carryOut(c *call) error {
 			return w.repeat(c, rec)
 		}
 	}
-	if err := w.authorise(c.meta); err != nil {
-		c.err = err
+	if c.err = w.authorise(c.meta); c.err != nil {
 		return nil
 	}
 	first := len(w.pending)
