@@ -103,3 +103,8 @@ func edits(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// sortErrors orders by text, so that the same mistakes give the same message.
+func sortErrors(errs []error) {
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+}

@@ -82,7 +82,7 @@ data directory; everything else speaks HTTP to a server.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(
 		a.boardCommand(), a.ticketCommand(), a.commentCommand(), a.tokenCommand(), a.loginCommand(),
-		a.tailCommand(), a.replayCommand(), a.versionCommand(),
+		a.tailCommand(), a.replayCommand(), a.verifyCommand(), a.exportCommand(), a.importCommand(), a.userCommand(), a.versionCommand(),
 	)
 	return root
 }
@@ -224,7 +224,7 @@ func (a *app) connect() (*client.Client, error) {
 	if token == "" {
 		token = env["KANBAN_TOKEN"]
 	}
-	c, err := client.New(client.Config{URL: address, Token: token, UserAgent: "kanban-cli/" + version()})
+	c, err := client.New(client.Config{URL: address, Token: token, UserAgent: "kanban-cli/" + release()})
 	if err != nil {
 		return nil, usagef("%w", err)
 	}

@@ -8,13 +8,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Set by the linker: -ldflags "-X main.release=v1.2.3 -X main.commit=… -X main.built=…".
-var release, commit, built string
+// Set by the linker: -ldflags "-X main.version=v1.2.3 -X main.commit=… -X main.built=…".
+var version, commit, built string
 
-// version is the release, or what the build knows of the source.
-func version() string {
-	if release != "" {
-		return release
+// release is the version, or what the build knows of the source.
+func release() string {
+	if version != "" {
+		return version
 	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		return info.Main.Version
@@ -35,7 +35,7 @@ func (a *app) versionCommand() *cobra.Command {
 				Built    string `json:"built,omitempty"`
 				Go       string `json:"go"`
 				Platform string `json:"platform"`
-			}{version(), commit, built, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+			}{release(), commit, built, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
 			if a.json {
 				return a.printJSON(v)
 			}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// setup makes an empty working directory and an environment with only the given
+// variables of ours. It cannot run in parallel: both belong to the process.
+func setup(t *testing.T, dotenv string, vars map[string]string) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	for _, name := range variables() {
+		t.Setenv(name, "") // restores it afterwards
+		os.Unsetenv(name)
+	}
+	for name, value := range vars {
+		t.Setenv(name, value)
+	}
+	if dotenv != "" {
+		if err := os.WriteFile(dotEnv, []byte(dotenv), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	setup(t, "", nil)
+	c, err := loadConfig("")
+	if err != nil {
+		t.Fatalf("loadConfig: %v", err)
+	}
+	if got, want := c.address(), "127.0.0.1:18000"; got != want {
+		t.Errorf("address = %s, want %s", got, want)
+	}
+	if got, err := c.databasePath(); got != defaultDatabase || err != nil {
+		t.Errorf("databasePath = %q, %v, want %q", got, err, defaultDatabase)
+	}
+	if c.Registration != "open" || c.Synchronous != "FULL" || c.AccessMinutes != 30 || c.RefreshDays != 7 {
+		t.Errorf("defaults = %+v", c)
+	}
+}
+
+func TestConfigEnvironmentWinsOverDotEnv(t *testing.T) {
+	setup(t, "PORT=1111\nHOST=::1\nSECRET_KEY=\nACCESS_TOKEN_EXPIRE_MINUTES=\n", map[string]string{"PORT": "2222"})
+	c, err := loadConfig("")
+	if err != nil {
+		t.Fatalf("loadConfig: %v", err)
+	}
+	if got, want := c.address(), "[::1]:2222"; got != want {
+		t.Errorf("address = %s, want %s", got, want)
+	}
+	if c.AccessMinutes != 30 {
+		t.Errorf("an empty variable gave %d, want the default 30", c.AccessMinutes)
+	}
+}
+
+func TestConfigExampleFileIsValid(t *testing.T) {
+	example, err := os.ReadFile(filepath.Join("..", "..", ".env.example"))
+	if os.IsNotExist(err) {
+		t.Skip("there is no .env.example")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	setup(t, string(example), nil)
+	if _, err := loadConfig(""); err != nil {
+		t.Errorf("loadConfig with .env.example: %v", err)
+	}
+}
+
+// Every mistake is reported at once, each with the name of its variable.
+func TestConfigReportsAllErrorsAtOnce(t *testing.T) {
+	setup(t, "PROT=18000\nLOG_LEVEL=loud\n", map[string]string{
+		"PORT": "eighty", "DATABASE_URL": "postgres://db/kanban", "REDIS_URL": "redis://localhost:6379/0",
+		"NATS_URL": "nats://n", "NATS_LISTEN": "0.0.0.0:4222", "BACKUP_SCHEDULE": "@daily",
+		"CORS_ORIGINS": "[oops", "TRUSTED_PROXIES": "everyone", "REGISTRATION": "maybe", "DB_SYNCHRONOUS": "OFF",
+		"TESTING": "perhaps", "ACCESS_TOKEN_EXPIRE_MINUTES": "0", "SLOW_QUERY_MS": "-1", "TLS_CERT": "/nowhere.pem",
+		"BACKUP_AGE_RECIPIENT": "AGE-SECRET-KEY-1", "HOST": "a b", "RATE_LIMIT_BURST": "0",
+	})
+	_, err := loadConfig("")
+	if err == nil {
+		t.Fatal("loadConfig accepted all of it")
+	}
+	for _, want := range []string{
+		"PROT in .env is not a variable of this program; did you mean PORT?", "PORT: \"eighty\" is not a whole number",
+		"LOG_LEVEL: \"loud\" is no level", "DATABASE_URL: ", "REDIS_URL: ", "NATS_URL: ", "NATS_LISTEN: ", "BACKUP_SCHEDULE: ",
+		"CORS_ORIGINS: ", "TRUSTED_PROXIES: ", "REGISTRATION: ", "DB_SYNCHRONOUS: ", "TESTING: ",
+		"ACCESS_TOKEN_EXPIRE_MINUTES: ", "SLOW_QUERY_MS: ", "TLS_CERT: ", "TLS_KEY: missing", "BACKUP_AGE_RECIPIENT: ", "HOST: ",
+		"RATE_LIMIT_BURST: ",
+	} {
+		if !strings.Contains(err.Error(), "\n  "+want) {
+			t.Errorf("the error does not say %q:\n%v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "SECRET-KEY-1") {
+		t.Errorf("the error shows a secret:\n%v", err)
+	}
+}
+
+func TestConfigTestingNeverOnTheRealDatabase(t *testing.T) {
+	for _, tc := range []struct {
+		url  string
+		fail bool
+	}{
+		{"sqlite:///./agent_kanban.db", true},
+		{"sqlite:////srv/kanban/agent_kanban.db", true},
+		{"sqlite:///./test.db", false},
+	} {
+		setup(t, "", map[string]string{"TESTING": "true", "DATABASE_URL": tc.url})
+		if _, err := loadConfig(""); (err != nil) != tc.fail {
+			t.Errorf("TESTING=true on %s: error %v, want one: %t", tc.url, err, tc.fail)
+		}
+	}
+}
+
+func TestConfigDatabasePath(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ url, want string }{
+		{"sqlite:///./agent_kanban.db", "/data/agent_kanban.db"},
+		{"sqlite:///sub/x.db", "/data/sub/x.db"},
+		{"sqlite:////abs/x.db", "/abs/x.db"},
+		{"sqlite://", ""}, {"sqlite:///", ""}, {"sqlite:///:memory:", ""}, {"mysql://x", ""}, {"sqlite:///x.db?mode=ro", ""},
+	} {
+		c := config{DataDir: "/data", DatabaseURL: tc.url}
+		got, err := c.databasePath()
+		if got != tc.want || (err != nil) != (tc.want == "") {
+			t.Errorf("databasePath of %s = %q, %v, want %q", tc.url, got, err, tc.want)
+		}
+	}
+}
+
+func TestDotEnvThatCannotBeReadShowsNoSecret(t *testing.T) {
+	setup(t, "SECRET_KEY=hunter2hunter2\nthis is = not\" valid 'at all\n", nil)
+	if _, err := readEnv(); err == nil {
+		t.Skip("the parser takes it")
+	} else if strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("the error shows the secret: %v", err)
+	}
+}
