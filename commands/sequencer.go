@@ -219,8 +219,8 @@ func (s *Sequencer) attempt(batch []*call, again bool) (err error) {
 		return err
 	}
 	for _, c := range batch {
-		c.receipt, c.err = Receipt{}, nil
-		if err := b.carryOut(c); err != nil {
+		c.receipt = Receipt{}
+		if c.err, err = b.carryOut(c); err != nil {
 			return err
 		}
 	}

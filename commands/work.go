@@ -26,38 +26,37 @@ type work struct {
 	again   bool               // a retry: what failed before may have been committed
 }
 
-// carryOut decides one call. A refusal goes into the call; an error is of the
+// carryOut decides one call. A refusal is the call's own; an error is of the
 // database and spoils the whole transaction.
-func (w *work) carryOut(c *call) error {
-	if c.err = c.ctx.Err(); c.err != nil {
-		return nil
+func (w *work) carryOut(c *call) (refusal, err error) {
+	if err := c.ctx.Err(); err != nil {
+		return err, nil
 	}
 	actor := principal(c.meta.Actor)
 	if !c.generated || w.again {
 		rec, found, err := w.recorded(c.meta.CommandID, actor)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if found {
 			return w.repeat(c, rec)
 		}
 	}
-	if c.err = w.authorise(c.meta); c.err != nil {
-		return nil
+	if refusal := w.authorise(c.meta); refusal != nil {
+		return refusal, nil
 	}
 	first := len(w.pending)
 	for _, cmd := range c.commands {
 		err := w.carryOutOne(c, cmd)
 		if refused(err) {
-			c.err = err
-			return w.undo(first)
+			return err, w.undo(first)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
 	w.finish(c, actor, first)
-	return nil
+	return nil, nil
 }
 
 // refused tells a refusal from an error of the database.
@@ -95,15 +94,14 @@ func (w *work) recorded(id, actor string) (events.CommandRecord, bool, error) {
 }
 
 // repeat answers a command that was carried out before.
-func (w *work) repeat(c *call, rec events.CommandRecord) error {
+func (w *work) repeat(c *call, rec events.CommandRecord) (refusal, err error) {
 	if rec.RequestSHA != c.meta.RequestSHA {
-		c.err = events.Errorf(events.CodeIdempotencyReused,
-			"This Idempotency-Key was used for another request. Use a new key for a new request.")
-		return nil
+		return events.Errorf(events.CodeIdempotencyReused,
+			"This Idempotency-Key was used for another request. Use a new key for a new request."), nil
 	}
 	c.receipt = Receipt{Stream: rec.Stream, Version: rec.Version, Position: rec.Last, Repeated: true}
 	if rec.First == 0 {
-		return nil
+		return nil, nil
 	}
 	for i := range w.pending {
 		if p := w.pending[i].Position; p >= rec.First && p <= rec.Last {
@@ -111,15 +109,15 @@ func (w *work) repeat(c *call, rec events.CommandRecord) error {
 		}
 	}
 	if len(c.receipt.Events) > 0 {
-		return nil
+		return nil, nil
 	}
 	for e, err := range events.All(w.ctx, w.tx, events.Query{After: rec.First - 1, UpTo: rec.Last}) {
 		if err != nil {
-			return err
+			return nil, err
 		}
 		c.receipt.Events = append(c.receipt.Events, *e)
 	}
-	return nil
+	return nil, nil
 }
 
 // carryOutOne decides one command and evolves the state by its facts.
