@@ -140,23 +140,37 @@ func (t *Tx) queryRow(ctx context.Context, s statement, args ...any) *sql.Row {
 
 // apply brings one event into the rows of every view. A panic becomes an error.
 // It returns events.ErrUnknownType where the type or its schema is unknown.
-func (v *views) apply(ctx context.Context, tx *Tx, e *events.Envelope) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
-		}
-	}()
-	fact, err := payload(e, v.known)
+func (v *views) apply(ctx context.Context, tx *Tx, e *events.Envelope) error {
+	c, err := v.decode(e)
 	if err != nil {
 		return err
 	}
-	c := Change{Envelope: e, Fact: fact, At: readmodel.FormatTime(e.RecordedAt)}
+	return v.write(ctx, tx, c)
+}
+
+// decode is the part of apply that needs no transaction.
+func (v *views) decode(e *events.Envelope) (c Change, err error) {
+	defer recovered(&err)
+	fact, err := payload(e, v.known)
+	return Change{Envelope: e, Fact: fact, At: readmodel.FormatTime(e.RecordedAt)}, err
+}
+
+// write is the part of apply that needs the transaction.
+func (v *views) write(ctx context.Context, tx *Tx, c Change) (err error) {
+	defer recovered(&err)
 	for _, p := range v.projectors {
 		if err := p.Apply(ctx, tx, c); err != nil {
 			return fmt.Errorf("%s: %w", p.Name(), err)
 		}
 	}
 	return nil
+}
+
+// recovered makes a panic an error; it must be deferred itself.
+func recovered(err *error) {
+	if cause := recover(); cause != nil {
+		*err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+	}
 }
 
 // payload decodes the fact. A redacted one is nil, unless its type says it all.

@@ -1,0 +1,93 @@
+package projections
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+	"time"
+
+	"github.com/agent-kanban/agent-kanban/events"
+	"github.com/agent-kanban/agent-kanban/readmodel"
+)
+
+// BenchmarkApply projects tickets that were just created, 64 per transaction,
+// and as its baseline inserts the same rows with nothing around.
+func BenchmarkApply(b *testing.B) {
+	const batch = 64
+	b.Run("projector", func(b *testing.B) {
+		db := open(b)
+		r := prepared(b, config(db))
+		s := newScript()
+		s.add(b, 1, 0, defaultBoard())
+		deliver(b, r, s.log)
+		var spent time.Duration
+		for b.Loop() {
+			s.log = s.log[:0]
+			for range batch {
+				id := s.head.Position
+				s.add(b, 1, id, ticketCreated(id))
+			}
+			start := time.Now()
+			deliver(b, r, s.log)
+			spent += time.Since(start)
+		}
+		b.ReportMetric(float64(b.N*batch)/spent.Seconds(), "events/s")
+	})
+	b.Run("moves", func(b *testing.B) {
+		db := open(b)
+		r := prepared(b, config(db))
+		s := newScript()
+		s.add(b, 1, 0, defaultBoard())
+		for n := range int64(500) {
+			s.add(b, 1, n+1, ticketCreated(n+1))
+		}
+		deliver(b, r, s.log)
+		var spent time.Duration
+		for b.Loop() {
+			s.log = s.log[:0]
+			for range batch {
+				s.add(b, 1, s.head.Position%500+1, events.TicketMoved{FromColumnID: 1, FromColumn: "Not Started", ColumnID: 2, Column: "In Progress", Rank: "b"})
+			}
+			start := time.Now()
+			deliver(b, r, s.log)
+			spent += time.Since(start)
+		}
+		b.ReportMetric(float64(b.N*batch)/spent.Seconds(), "events/s")
+	})
+	b.Run("raw", func(b *testing.B) {
+		db := open(b)
+		ticket, err := db.RelaxedDB().PrepareContext(b.Context(), `INSERT INTO tickets VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer ticket.Close()
+		line, err := db.RelaxedDB().PrepareContext(b.Context(), `INSERT INTO ticket_history VALUES (?,?,?,?,?,?,?,?,?)`)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer line.Close()
+		at, id := readmodel.FormatTime(epoch), int64(0)
+		start := time.Now()
+		for b.Loop() {
+			err := db.UpdateRelaxed(b.Context(), func(ctx context.Context, tx *sql.Tx) error {
+				ticket, line := tx.StmtContext(ctx, ticket), tx.StmtContext(ctx, line)
+				for range batch {
+					id++
+					f := ticketCreated(id)
+					if _, err := ticket.ExecContext(ctx, id, 1, f.Number, f.Key, f.Title, f.Description, "", "medium", "[]", nil, 1, f.Column,
+						f.Rank, nil, 0, id, "ann", at, at, at); err != nil {
+						return err
+					}
+					if _, err := line.ExecContext(ctx, id*16, id, 1, "status", nil, "created", "ann", "human", at); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.N*batch)/time.Since(start).Seconds(), "events/s")
+	})
+}
