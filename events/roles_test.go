@@ -55,3 +55,51 @@ func TestPermissionTable(t *testing.T) {
 		}
 	}
 }
+
+func TestAtMost(t *testing.T) {
+	t.Parallel()
+	order := []events.Role{events.NoRole, events.ViewerRole, events.AgentRole, events.PM}
+	for i, role := range order {
+		for j, limit := range order {
+			if got, want := role.AtMost(limit), order[min(i, j)]; got != want {
+				t.Errorf("%q at most %q: %q, want %q", role, limit, got, want)
+			}
+		}
+		if got := role.AtMost("nonsense"); got != events.NoRole {
+			t.Errorf("%q at most a role nobody knows: %q, want none", role, got)
+		}
+		if got := events.Role("nonsense").AtMost(role); got != events.NoRole {
+			t.Errorf("a role nobody knows at most %q: %q, want none", role, got)
+		}
+		if got, want := role.Valid(), role != events.NoRole; got != want {
+			t.Errorf("%q valid: %v, want %v", role, got, want)
+		}
+	}
+}
+
+func TestScopeLimit(t *testing.T) {
+	t.Parallel()
+	const here = 4
+	for name, row := range map[string]struct {
+		scope events.Scope
+		role  events.Role
+		want  events.Role
+	}{
+		"no limit":                   {events.Scope{}, events.PM, events.PM},
+		"no limit on nothing":        {events.Scope{}, events.NoRole, events.NoRole},
+		"this board":                 {events.Scope{Boards: []int64{here}}, events.AgentRole, events.AgentRole},
+		"this board among others":    {events.Scope{Boards: []int64{1, here, 9}}, events.PM, events.PM},
+		"another board":              {events.Scope{Boards: []int64{1, 9}}, events.PM, events.NoRole},
+		"no board, not every board":  {events.Scope{Boards: []int64{0}}, events.PM, events.NoRole},
+		"role narrows":               {events.Scope{Role: events.ViewerRole}, events.PM, events.ViewerRole},
+		"role never widens":          {events.Scope{Role: events.PM}, events.ViewerRole, events.ViewerRole},
+		"role gives nothing":         {events.Scope{Role: events.PM}, events.NoRole, events.NoRole},
+		"role on this board":         {events.Scope{Boards: []int64{here}, Role: events.AgentRole}, events.PM, events.AgentRole},
+		"role on another board":      {events.Scope{Boards: []int64{9}, Role: events.PM}, events.PM, events.NoRole},
+		"an unknown role is nothing": {events.Scope{Role: "root"}, events.PM, events.NoRole},
+	} {
+		if got := row.scope.Limit(here, row.role); got != row.want {
+			t.Errorf("%s: %q, want %q", name, got, row.want)
+		}
+	}
+}
