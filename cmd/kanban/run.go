@@ -82,7 +82,7 @@ data directory; everything else speaks HTTP to a server.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(
 		a.boardCommand(), a.ticketCommand(), a.commentCommand(), a.tokenCommand(), a.loginCommand(),
-		a.tailCommand(), a.replayCommand(), a.verifyCommand(), a.exportCommand(), a.importCommand(), a.userCommand(), a.versionCommand(),
+		a.tailCommand(), a.replayCommand(), a.verifyCommand(), a.rebuildCommand(), a.exportCommand(), a.importCommand(), a.userCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -103,6 +103,13 @@ func (a *app) tail(ctx context.Context, c *client.Client, q client.EventQuery, f
 		}
 		from.Position = max(0, head.Position-tailLast)
 	}
+	if !from.At.IsZero() {
+		position, err := c.Since(ctx, q, from.At)
+		if err != nil {
+			return err
+		}
+		from.Position = position
+	}
 	q.After = from.Position
 	seq := c.AllEvents(ctx, q)
 	if follow {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
 	"github.com/agent-kanban/agent-kanban/ops"
+	"github.com/agent-kanban/agent-kanban/projections"
+	"github.com/agent-kanban/agent-kanban/readmodel"
 )
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -73,7 +75,7 @@ func (a *app) verify(ctx context.Context, cfg config, kept *ops.KeptHead, headFi
 	}
 	defer db.Close()
 	v, err := ops.Verify(ctx, db, verifyOptions(db, kept, a.progress("verified")))
-	if err != nil {
+	if v == nil || err != nil && v.OK() {
 		return err
 	}
 	if a.json {
@@ -85,7 +87,7 @@ func (a *app) verify(ctx context.Context, cfg config, kept *ops.KeptHead, headFi
 		return err
 	}
 	if !v.OK() {
-		return &hinted{fmt.Errorf("the log does not verify: %s found", count(v.Total, "problem")), "kanban export of a good copy, then kanban import into a new data directory"}
+		return &hinted{fmt.Errorf("the log does not verify: %s found", count(v.Total, "problem")), verifyAdvice(v)}
 	}
 	if headFile == "" {
 		return nil
@@ -126,7 +128,52 @@ func count(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
+// verifyAdvice depends on what is damaged: rows can be made again, events not.
+func verifyAdvice(v *ops.Verification) string {
+	for _, p := range v.Problems {
+		if p.Check != ops.CheckReadModel && p.Check != ops.CheckCheckpoint {
+			return "a backup, or kanban import of an export, in a new data directory; keep this one as evidence"
+		}
+	}
+	return "kanban rebuild (with the server stopped)"
+}
+
 // verifyOptions joins the checks of the log with those of what follows it.
 func verifyOptions(db *sqlstore.DB, kept *ops.KeptHead, progress ops.Progress) ops.VerifyOptions {
-	return ops.VerifyOptions{Head: kept, Progress: progress}
+	return ops.VerifyOptions{
+		Head: kept, Progress: progress,
+		Checkpoints: func(ctx context.Context) (map[string]int64, error) {
+			queries, err := readmodel.New(ctx, db.Reader())
+			if err != nil {
+				return nil, err
+			}
+			position, err := queries.Position(ctx)
+			return map[string]int64{readModel: position}, errors.Join(err, queries.Close())
+		},
+		Compare: func(ctx context.Context) ([]string, error) { return compareReadModel(ctx, db) },
+	}
+}
+
+// compareReadModel returns one line per difference between the rows and a fold.
+func compareReadModel(ctx context.Context, db *sqlstore.DB) ([]string, error) {
+	c, err := projections.Compare(ctx, projections.CompareConfig{Live: db.Reader(), Log: db})
+	var stale *projections.StaleError
+	if errors.As(err, &stale) {
+		return []string{stale.Error()}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for _, d := range c.Differences {
+		where := d.Table + " " + d.Key
+		if d.Column != "" {
+			where += " " + d.Column
+		}
+		lines = append(lines, fmt.Sprintf("%s: the table says %s, the log %s", where, d.Live, d.Log))
+	}
+	if c.Parked > 0 {
+		lines = append(lines, fmt.Sprintf("%s could not be applied and wait in parked_events; run kanban rebuild", count(int(c.Parked), "event")))
+	}
+	return lines, nil
 }

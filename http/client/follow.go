@@ -18,7 +18,8 @@ import (
 )
 
 // ErrOtherLog ends Follow when the server, after a break, serves another log
-// than before: positions of the one mean nothing in the other.
+// than before, or an older state of it: positions of the one mean nothing in
+// the other.
 var ErrOtherLog = errors.New("the server now has another log than before")
 
 // idleTimeout ends a stream on which nothing came, not even the server's
@@ -51,6 +52,7 @@ type follower struct {
 	c           *Client
 	q           EventQuery
 	logID       string
+	last        events.Hash // of the event at q.After, zero before the first
 	backoff     time.Duration
 	interrupted func(Interruption)
 }
@@ -80,12 +82,33 @@ func (f *follower) run(ctx context.Context, yield func(events.Envelope, error) b
 		if sleep(ctx, wait) != nil {
 			return nil
 		}
-		// A server that came back with another database would answer a resume
-		// with events that have nothing to do with those before.
-		if head, err := f.c.Head(ctx); err == nil && head.LogID != f.logID {
-			return fmt.Errorf("%w (%s, before %s)", ErrOtherLog, head.LogID, f.logID)
+		if err := f.sameLog(ctx); err != nil {
+			return err
 		}
 	}
+}
+
+// sameLog returns ErrOtherLog if the server came back with a database that does
+// not continue what was read: a resume would skip events, or mix two histories.
+// While the server does not answer it returns nil.
+func (f *follower) sameLog(ctx context.Context) error {
+	var zero events.Hash
+	head, err := f.c.Head(ctx)
+	switch {
+	case err != nil:
+		return nil
+	case head.LogID != f.logID:
+		return fmt.Errorf("%w (%s, before %s)", ErrOtherLog, head.LogID, f.logID)
+	case head.Position < f.q.After:
+		return fmt.Errorf("%w: it ends at position %d, after %d had been read", ErrOtherLog, head.Position, f.q.After)
+	case f.last == zero:
+		return nil
+	}
+	page, err := f.c.Events(ctx, EventQuery{After: f.q.After - 1, Limit: 1})
+	if err == nil && len(page.Items) == 1 && page.Items[0].Position == f.q.After && page.Items[0].Hash != f.last {
+		return fmt.Errorf("%w: the event at position %d is not the one that was read", ErrOtherLog, f.q.After)
+	}
+	return nil
 }
 
 // passing reports whether trying again can help.
@@ -164,7 +187,7 @@ func (f *follower) deliver(data []byte, yield func(events.Envelope, error) bool)
 	if e.Position <= f.q.After {
 		return nil
 	}
-	f.q.After = e.Position
+	f.q.After, f.last = e.Position, e.Hash
 	if !yield(e, nil) {
 		return errStop
 	}
