@@ -54,12 +54,13 @@ type memberSpec struct {
 
 func (m memberSpec) ref() commands.Ref { return cmp.Or(m.UserID, m.User, m.Name) }
 
-type boardPath struct {
+// BoardPath names a board.
+type BoardPath struct {
 	ID string `path:"id" doc:"Id or key"`
 }
 
 type memberPath struct {
-	boardPath
+	BoardPath
 	User string `path:"user" doc:"Id or name"`
 }
 
@@ -79,7 +80,7 @@ func (s *Server) boardRoutes() {
 			return s.write(c, 0, s.boardReply("", true), cmd)
 		})
 	register(s, op{method: "GET", path: base + "/{id}", id: "get_board", summary: "A board with its columns", tag: tag, reply: board},
-		func(c *call, in *boardPath) (answer, error) {
+		func(c *call, in *BoardPath) (answer, error) {
 			id, err := s.readable(c, commands.Ref(in.ID))
 			if err != nil {
 				return answer{}, err
@@ -89,7 +90,7 @@ func (s *Server) boardRoutes() {
 		})
 	register(s, op{method: "PUT", path: base + "/{id}", id: "update_board", summary: "Change what is given", tag: tag, reply: board},
 		func(c *call, in *struct {
-			boardPath
+			BoardPath
 			Body boardPatch
 		},
 		) (answer, error) {
@@ -99,22 +100,22 @@ func (s *Server) boardRoutes() {
 			})
 		})
 	register(s, op{method: "DELETE", path: base + "/{id}", id: "delete_board", summary: "Remove a board from every view; its events stay", tag: tag, status: http.StatusNoContent},
-		func(c *call, in *boardPath) (answer, error) {
+		func(c *call, in *BoardPath) (answer, error) {
 			return s.write(c, 0, nil, commands.DeleteBoard{Board: commands.Ref(in.ID)})
 		})
 	for _, method := range []string{"POST", "PUT"} {
 		suffix := map[string]string{"POST": "", "PUT": "_put"}[method]
 		register(s, op{method: method, path: base + "/{id}/archive", id: "archive_board" + suffix, summary: "Make a board read only and hide it from lists", tag: tag, reply: board},
-			func(c *call, in *boardPath) (answer, error) {
+			func(c *call, in *BoardPath) (answer, error) {
 				return s.write(c, 0, s.boardReply(in.ID, false), commands.ArchiveBoard{Board: commands.Ref(in.ID)})
 			})
 		register(s, op{method: method, path: base + "/{id}/restore", id: "restore_board" + suffix, summary: "Undo archive", tag: tag, reply: board},
-			func(c *call, in *boardPath) (answer, error) {
+			func(c *call, in *BoardPath) (answer, error) {
 				return s.write(c, 0, s.boardReply(in.ID, false), commands.RestoreBoard{Board: commands.Ref(in.ID)})
 			})
 	}
 	register(s, op{method: "GET", path: base + "/{id}/columns", id: "list_columns", summary: "The columns in order", tag: tag, reply: list[readmodel.Column]{}},
-		func(c *call, in *boardPath) (answer, error) {
+		func(c *call, in *BoardPath) (answer, error) {
 			id, err := s.readable(c, commands.Ref(in.ID))
 			if err != nil {
 				return answer{}, err
@@ -124,7 +125,7 @@ func (s *Server) boardRoutes() {
 		})
 	register(s, op{method: "PUT", path: base + "/{id}/columns", id: "set_columns", summary: "The whole list of columns, in order; one left out is removed", tag: tag, reply: list[readmodel.Column]{}},
 		func(c *call, in *struct {
-			boardPath
+			BoardPath
 			Body []newColumn
 		},
 		) (answer, error) {
@@ -142,7 +143,7 @@ func (s *Server) boardRoutes() {
 			}, cmd)
 		})
 	register(s, op{method: "GET", path: base + "/{id}/members", id: "list_members", summary: "Who has which role", tag: tag, reply: list[readmodel.Member]{}},
-		func(c *call, in *boardPath) (answer, error) {
+		func(c *call, in *BoardPath) (answer, error) {
 			id, err := s.readable(c, commands.Ref(in.ID))
 			if err != nil {
 				return answer{}, err
@@ -153,7 +154,7 @@ func (s *Server) boardRoutes() {
 	register(s, op{method: "PUT", path: base + "/{id}/members", id: "set_members", summary: "The whole list of members; one left out is removed", tag: tag, reply: list[readmodel.Member]{}}, s.setMembers)
 	register(s, op{method: "POST", path: base + "/{id}/members", id: "set_member", summary: "Give one user a role", tag: tag, reply: list[readmodel.Member]{}},
 		func(c *call, in *struct {
-			boardPath
+			BoardPath
 			Body memberSpec
 		},
 		) (answer, error) {
@@ -213,7 +214,7 @@ func (s *Server) boardIn(ctx context.Context, r *commands.Receipt, ref string) (
 
 // setMembers makes the list of members the given one.
 func (s *Server) setMembers(c *call, in *struct {
-	boardPath
+	BoardPath
 	Body []memberSpec
 },
 ) (answer, error) {

@@ -19,7 +19,8 @@ type commentText struct {
 	Text string `json:"text"`
 }
 
-type commentPath struct {
+// CommentPath names a comment.
+type CommentPath struct {
 	ID int64 `path:"id"`
 }
 
@@ -49,13 +50,13 @@ func (s *Server) commentRoutes() {
 			}, commands.AddComment{Ticket: ticket, Text: in.Body.Text})
 		})
 	register(s, op{method: "GET", path: base + "/{id}", id: "get_comment", summary: "A comment", tag: tag, reply: comment},
-		func(c *call, in *commentPath) (answer, error) {
+		func(c *call, in *CommentPath) (answer, error) {
 			v, err := s.comment(c, in.ID)
 			return answer{view: v}, err
 		})
 	register(s, op{method: "PUT", path: base + "/{id}", id: "update_comment", summary: "Replace the text: its author, or a pm", tag: tag, reply: comment},
 		func(c *call, in *struct {
-			commentPath
+			CommentPath
 			Body commentText
 		},
 		) (answer, error) {
@@ -69,7 +70,7 @@ func (s *Server) commentRoutes() {
 			}, commands.UpdateComment{Ticket: commands.RefID(ticket), CommentID: in.ID, Text: in.Body.Text})
 		})
 	register(s, op{method: "DELETE", path: base + "/{id}", id: "delete_comment", summary: "Remove a comment: its author, or a pm", tag: tag, status: http.StatusNoContent},
-		func(c *call, in *commentPath) (answer, error) {
+		func(c *call, in *CommentPath) (answer, error) {
 			ticket, err := s.commentTicket(c, in.ID)
 			if err != nil {
 				return answer{}, err

@@ -84,7 +84,7 @@ func (s *Server) readableTicket(c *call, ref commands.Ref) (board, ticket int64,
 }
 
 func (s *Server) listBoards(c *call, in *struct {
-	page
+	PageQuery
 	Archived bool `query:"archived" doc:"The archived ones instead"`
 },
 ) (answer, error) {
@@ -110,7 +110,7 @@ func (s *Server) listTickets(c *call, in *ticketFilter) (answer, error) {
 	return answer{view: p}, err
 }
 
-func (s *Server) listComments(c *call, in *ticketPath) (answer, error) {
+func (s *Server) listComments(c *call, in *TicketPath) (answer, error) {
 	t, err := s.ticket(c, in.ref())
 	if err != nil {
 		return answer{}, err
@@ -129,7 +129,7 @@ func listOf[T any](items []T) list[T] {
 func (s *Server) historyRoutes() {
 	const tag, base = "history", "/api/history"
 	register(s, op{method: "GET", path: base + "/tickets/{id}/history", id: "ticket_history", summary: "Changes of a ticket, oldest first; of a deleted one by its id", tag: tag, reply: list[readmodel.HistoryEntry]{}},
-		func(c *call, in *ticketPath) (answer, error) {
+		func(c *call, in *TicketPath) (answer, error) {
 			_, id, err := s.readableTicket(c, in.ref())
 			if err != nil {
 				return answer{}, err
@@ -138,7 +138,7 @@ func (s *Server) historyRoutes() {
 			return answer{view: listOf(items)}, err
 		})
 	register(s, op{method: "GET", path: base + "/tickets/{id}/transitions", id: "ticket_transitions", summary: "The columns a ticket was in, oldest first", tag: tag, reply: list[readmodel.Transition]{}},
-		func(c *call, in *ticketPath) (answer, error) {
+		func(c *call, in *TicketPath) (answer, error) {
 			_, id, err := s.readableTicket(c, in.ref())
 			if err != nil {
 				return answer{}, err
@@ -148,8 +148,8 @@ func (s *Server) historyRoutes() {
 		})
 	register(s, op{method: "GET", path: base + "/boards/{id}/activity", id: "board_activity", summary: "What happened on a board, newest first", tag: tag, reply: readmodel.Page[readmodel.ActivityEntry]{}},
 		func(c *call, in *struct {
-			boardPath
-			page
+			BoardPath
+			PageQuery
 		},
 		) (answer, error) {
 			id, err := s.readable(c, commands.Ref(in.ID))

@@ -18,7 +18,7 @@ func (s *Server) timeRoutes() {
 	const tag, base = "boards", "/api/boards"
 	register(s, op{method: "GET", path: base + "/{id}/snapshot", id: "board_snapshot", summary: "Board, columns and tickets, now or as of a position or time", tag: tag, reply: readmodel.Snapshot{}},
 		func(c *call, in *struct {
-			boardPath
+			BoardPath
 			At string `query:"at" doc:"Position or RFC 3339 time"`
 		},
 		) (answer, error) {
@@ -34,7 +34,7 @@ func (s *Server) timeRoutes() {
 		})
 	register(s, op{method: "GET", path: base + "/{id}/diff", id: "board_diff", summary: "What differs between two instants, and who changed it", tag: tag, reply: boardDiff{}},
 		func(c *call, in *struct {
-			boardPath
+			BoardPath
 			From string `query:"from" required:"true" doc:"Position or RFC 3339 time"`
 			To   string `query:"to" doc:"Position or RFC 3339 time; now if empty"`
 		},

@@ -93,14 +93,15 @@ type restoreBody struct {
 	OverLimit bool `json:"over_limit,omitempty"`
 }
 
-type ticketPath struct {
+// TicketPath names a ticket.
+type TicketPath struct {
 	ID string `path:"id" doc:"Id or key"`
 }
 
-func (p *ticketPath) ref() commands.Ref { return commands.Ref(p.ID) }
+func (p *TicketPath) ref() commands.Ref { return commands.Ref(p.ID) }
 
 type ticketFilter struct {
-	page
+	PageQuery
 	BoardID  string `query:"board_id" doc:"Id or key"`
 	Column   string `query:"column" doc:"Id or name"`
 	Assignee string `query:"assignee" doc:"User name"`
@@ -116,8 +117,8 @@ func (s *Server) ticketRoutes() {
 		func(c *call, in *ticketFilter) (answer, error) { return s.listTickets(c, in) })
 	register(s, op{method: "GET", path: "/api/boards/{id}/tickets", id: "list_board_tickets", summary: "Tickets of a board", tag: tag, reply: list[readmodel.Ticket]{}},
 		func(c *call, in *struct {
-			boardPath
-			page
+			BoardPath
+			PageQuery
 			Column   string `query:"column"`
 			Assignee string `query:"assignee"`
 			Label    string `query:"label"`
@@ -126,7 +127,7 @@ func (s *Server) ticketRoutes() {
 		},
 		) (answer, error) {
 			return s.listTickets(c, &ticketFilter{
-				page: in.page, BoardID: in.ID, Column: in.Column, Assignee: in.Assignee, Label: in.Label, Q: in.Q, Archived: in.Archived,
+				PageQuery: in.PageQuery, BoardID: in.ID, Column: in.Column, Assignee: in.Assignee, Label: in.Label, Q: in.Q, Archived: in.Archived,
 			})
 		})
 	register(s, op{method: "POST", path: base, id: "create_ticket", summary: "Put a new ticket at the end of a column", tag: tag, status: http.StatusCreated, reply: ticket},
@@ -144,7 +145,7 @@ func (s *Server) ticketRoutes() {
 			return s.write(c, 0, s.ticketReply("", true), cmd)
 		})
 	register(s, op{method: "GET", path: base + "/{id}", id: "get_ticket", summary: "A ticket", tag: tag, reply: ticket},
-		func(c *call, in *ticketPath) (answer, error) {
+		func(c *call, in *TicketPath) (answer, error) {
 			t, err := s.ticket(c, in.ref())
 			return answer{view: t, version: t.Version}, err
 		})
@@ -152,7 +153,7 @@ func (s *Server) ticketRoutes() {
 		suffix := map[string]string{"PATCH": "", "PUT": "_put"}[method]
 		register(s, op{method: method, path: base + "/{id}", id: "update_ticket" + suffix, summary: "Change what is given", tag: tag, reply: ticket},
 			func(c *call, in *struct {
-				ticketPath
+				TicketPath
 				Body ticketPatch
 			},
 			) (answer, error) {
@@ -165,12 +166,12 @@ func (s *Server) ticketRoutes() {
 			})
 	}
 	register(s, op{method: "DELETE", path: base + "/{id}", id: "delete_ticket", summary: "Remove a ticket from every view; its events stay", tag: tag, status: http.StatusNoContent},
-		func(c *call, in *ticketPath) (answer, error) {
+		func(c *call, in *TicketPath) (answer, error) {
 			return s.write(c, 0, nil, commands.DeleteTicket{Ticket: in.ref()})
 		})
 	register(s, op{method: "POST", path: base + "/{id}/move", id: "move_ticket", summary: "Move to a column, before or after another ticket", tag: tag, reply: ticket},
 		func(c *call, in *struct {
-			ticketPath
+			TicketPath
 			Body moveBody
 		},
 		) (answer, error) {
@@ -181,7 +182,7 @@ func (s *Server) ticketRoutes() {
 		})
 	register(s, op{method: "POST", path: base + "/{id}/assign", id: "assign_ticket", summary: "Make somebody responsible", tag: tag, reply: ticket},
 		func(c *call, in *struct {
-			ticketPath
+			TicketPath
 			Body assignBody
 		},
 		) (answer, error) {
@@ -192,12 +193,12 @@ func (s *Server) ticketRoutes() {
 			return s.write(c, 0, s.ticketReply(in.ID, false), cmd)
 		})
 	register(s, op{method: "POST", path: base + "/{id}/archive", id: "archive_ticket", summary: "Hide a ticket", tag: tag, reply: ticket},
-		func(c *call, in *ticketPath) (answer, error) {
+		func(c *call, in *TicketPath) (answer, error) {
 			return s.write(c, 0, s.ticketReply(in.ID, false), commands.ArchiveTicket{Ticket: in.ref()})
 		})
 	register(s, op{method: "POST", path: base + "/{id}/restore", id: "restore_ticket", summary: "Bring an archived ticket back", tag: tag, reply: ticket},
 		func(c *call, in *struct {
-			ticketPath
+			TicketPath
 			Body *restoreBody
 		},
 		) (answer, error) {

@@ -21,8 +21,9 @@ type list[T any] struct {
 	Total      int64   `json:"total"`
 }
 
-// page bounds a list.
-type page struct {
+// PageQuery bounds a list. It is exported, as the other parts of inputs are,
+// because huma does not look into embedded types that are not.
+type PageQuery struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50"`
 	Cursor string `query:"cursor"`
 }
