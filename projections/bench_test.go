@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"database/sql"
+	"runtime"
 	"testing"
 	"time"
 
@@ -90,4 +91,42 @@ func BenchmarkApply(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.N*batch)/time.Since(start).Seconds(), "events/s")
 	})
+}
+
+// BenchmarkRebuild folds a log of 200,000 events into rows: two creations, two
+// moves, a comment, again and again.
+func BenchmarkRebuild(b *testing.B) {
+	const total = 200_000
+	db := open(b)
+	s := newScript()
+	s.add(b, 1, 0, defaultBoard())
+	for n := int64(1); len(s.log) < total; n++ {
+		s.add(b, 1, n, ticketCreated(n))
+		if n%2 == 0 {
+			s.add(b, 1, n-1, events.TicketMoved{FromColumnID: 1, FromColumn: "Not Started", ColumnID: 2, Column: "In Progress", Rank: "b"})
+			s.add(b, 1, n, events.TicketMoved{FromColumnID: 1, FromColumn: "Not Started", ColumnID: 3, Column: "Done", Rank: "b"})
+			s.add(b, 1, n, events.CommentAdded{CommentID: n, Text: "Looks good to me."})
+		}
+	}
+	s.store(b, db)
+	s.log, s = nil, nil
+	runtime.GC()
+	var last Progress
+	var peak uint64
+	for b.Loop() {
+		var err error
+		last, err = Rebuild(b.Context(), RebuildConfig{
+			DB: db.RelaxedDB(), Update: db.UpdateRelaxed, Log: db,
+			Progress: func(Progress) {
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				peak = max(peak, m.HeapAlloc)
+			},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)*float64(last.Position)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64(peak)/1e6, "MB-heap")
 }

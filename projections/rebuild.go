@@ -70,6 +70,11 @@ func rebuild(ctx context.Context, config RebuildConfig) (_ Progress, err error) 
 	}
 	defer func() { err = errors.Join(err, v.close()) }()
 	f := &fold{views: v, log: config.Log, update: config.Update, pageSize: config.PageSize, progress: config.Progress, strict: true}
+	restore, err := bulk(ctx, config.DB)
+	if err != nil {
+		return f.done, err
+	}
+	defer func() { err = errors.Join(err, restore()) }()
 	if err := f.run(ctx, 0); err != nil {
 		return f.done, err
 	}
@@ -99,6 +104,29 @@ func rebuild(ctx context.Context, config RebuildConfig) (_ Progress, err error) 
 		return nil
 	})
 	return f.done, err
+}
+
+// bulk prepares the connection for many rows: pages that change often are copied
+// out of the WAL once, not after every transaction, and looked up in memory.
+// Leaving fsync out altogether would be faster still, but the log is in the same
+// file.
+func bulk(ctx context.Context, db *sql.DB) (restore func() error, err error) {
+	var checkpoint, cache int
+	err = errors.Join(
+		db.QueryRowContext(ctx, "PRAGMA wal_autocheckpoint").Scan(&checkpoint),
+		db.QueryRowContext(ctx, "PRAGMA cache_size").Scan(&cache))
+	if err != nil {
+		return nil, err
+	}
+	set := func(checkpoint, cache int) error {
+		ctx := context.WithoutCancel(ctx)
+		var got int
+		err := db.QueryRowContext(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpoint)).Scan(&got)
+		_, err2 := db.ExecContext(ctx, fmt.Sprintf("PRAGMA cache_size = %d", cache))
+		return errors.Join(err, err2)
+	}
+	const pages, kibibytes = 16_000, 32_000
+	return func() error { return set(checkpoint, cache) }, set(max(checkpoint, pages), -kibibytes)
 }
 
 // fold applies the log, page after page, to tables that nobody else writes.
