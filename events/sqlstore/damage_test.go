@@ -58,7 +58,7 @@ func TestDamagedWAL(t *testing.T) {
 		known[head] = true
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
-	for i := range 60 {
+	for i := range 40 {
 		wal := append([]byte(nil), files["-wal"]...)
 		at := rng.IntN(len(wal))
 		what := fmt.Sprintf("byte %d flipped", at)
@@ -103,7 +103,7 @@ func TestDamagedFile(t *testing.T) {
 	t.Parallel()
 	files, _ := crashed(t)
 	rng := rand.New(rand.NewPCG(3, 4))
-	for range 60 {
+	for range 40 {
 		text := append([]byte(nil), files[""]...)
 		at := rng.IntN(len(text))
 		text[at] ^= byte(1 << rng.IntN(8))

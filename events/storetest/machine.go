@@ -194,7 +194,7 @@ func (m *machine) query(rt *rapid.T) {
 }
 
 func (m *machine) reopen(rt *rapid.T) {
-	if reopener, ok := m.store.(Reopener); ok && rapid.IntRange(0, 4).Draw(rt, "reopen") == 0 {
+	if reopener, ok := m.store.(Reopener); ok && rapid.IntRange(0, 14).Draw(rt, "reopen") == 0 {
 		m.store = reopener.Reopen(m.t)
 	}
 }
