@@ -175,7 +175,7 @@ func (s *Server) makeUser(c *call, b *registration, admin bool) (answer, error) 
 		}
 		return s.deps.Auth.SetPassword(ctx, tx, fact.UserID, hash)
 	}
-	return s.writeAs(c, meta, 0, func(_ context.Context, r *commands.Receipt) (answer, error) {
+	return s.writeAs(c, meta, func(_ context.Context, r *commands.Receipt) (answer, error) {
 		fact, err := payload[events.UserRegistered](r)
 		if err != nil {
 			return answer{}, err
@@ -220,7 +220,7 @@ func (s *Server) updateMe(c *call, in *struct{ Body profile }) (answer, error) {
 	a := answer{}
 	if b.DisplayName != nil {
 		var err error
-		if a, err = s.write(c, 0, nil, commands.UpdateUser{UserID: me, DisplayName: b.DisplayName}); err != nil {
+		if a, err = s.write(c, nil, commands.UpdateUser{UserID: me, DisplayName: b.DisplayName}); err != nil {
 			return a, err
 		}
 	}
@@ -280,7 +280,7 @@ func (s *Server) issueToken(c *call, in *struct{ Body tokenOrder }) (answer, err
 		}
 		return s.deps.Auth.StoreToken(ctx, tx, fact, secret)
 	}
-	return s.writeAs(c, meta, 0, func(_ context.Context, r *commands.Receipt) (answer, error) {
+	return s.writeAs(c, meta, func(_ context.Context, r *commands.Receipt) (answer, error) {
 		if r.Repeated {
 			return answer{}, events.Errorf(events.CodeConflict, "This token was already issued, and its secret is shown once. Revoke it and issue another with a new Idempotency-Key.")
 		}
@@ -368,7 +368,7 @@ func (s *Server) revokeToken(c *call, in *struct {
 	meta.With = func(ctx context.Context, tx *sql.Tx, _ commands.Receipt) error {
 		return s.deps.Auth.RevokeToken(ctx, tx, in.ID)
 	}
-	a, err := s.writeAs(c, meta, 0, nil, commands.RevokeToken{UserID: t.UserID, TokenID: in.ID})
+	a, err := s.writeAs(c, meta, nil, commands.RevokeToken{UserID: t.UserID, TokenID: in.ID})
 	s.deps.Auth.Forget(t.UserID) // even after an error: the commit may have happened
 	return a, err
 }

@@ -77,7 +77,7 @@ func (s *Server) boardRoutes() {
 			for _, col := range b.Columns {
 				cmd.Columns = append(cmd.Columns, col.ColumnSpec)
 			}
-			return s.write(c, 0, s.boardReply("", true), cmd)
+			return s.write(c, s.boardReply("", true), cmd)
 		})
 	register(s, op{method: "GET", path: base + "/{id}", id: "get_board", summary: "A board with its columns", tag: tag, reply: board},
 		func(c *call, in *BoardPath) (answer, error) {
@@ -95,23 +95,23 @@ func (s *Server) boardRoutes() {
 		},
 		) (answer, error) {
 			b := &in.Body
-			return s.write(c, 0, s.boardReply(in.ID, false), commands.UpdateBoard{
+			return s.write(c, s.boardReply(in.ID, false), commands.UpdateBoard{
 				Board: commands.Ref(in.ID), Name: b.Name, Description: b.Description, Visibility: b.Visibility, MaxClaims: b.MaxClaims,
 			})
 		})
 	register(s, op{method: "DELETE", path: base + "/{id}", id: "delete_board", summary: "Remove a board from every view; its events stay", tag: tag, status: http.StatusNoContent},
 		func(c *call, in *BoardPath) (answer, error) {
-			return s.write(c, 0, nil, commands.DeleteBoard{Board: commands.Ref(in.ID)})
+			return s.write(c, nil, commands.DeleteBoard{Board: commands.Ref(in.ID)})
 		})
 	for _, method := range []string{"POST", "PUT"} {
 		suffix := map[string]string{"POST": "", "PUT": "_put"}[method]
 		register(s, op{method: method, path: base + "/{id}/archive", id: "archive_board" + suffix, summary: "Make a board read only and hide it from lists", tag: tag, reply: board},
 			func(c *call, in *BoardPath) (answer, error) {
-				return s.write(c, 0, s.boardReply(in.ID, false), commands.ArchiveBoard{Board: commands.Ref(in.ID)})
+				return s.write(c, s.boardReply(in.ID, false), commands.ArchiveBoard{Board: commands.Ref(in.ID)})
 			})
 		register(s, op{method: method, path: base + "/{id}/restore", id: "restore_board" + suffix, summary: "Undo archive", tag: tag, reply: board},
 			func(c *call, in *BoardPath) (answer, error) {
-				return s.write(c, 0, s.boardReply(in.ID, false), commands.RestoreBoard{Board: commands.Ref(in.ID)})
+				return s.write(c, s.boardReply(in.ID, false), commands.RestoreBoard{Board: commands.Ref(in.ID)})
 			})
 	}
 	register(s, op{method: "GET", path: base + "/{id}/columns", id: "list_columns", summary: "The columns in order", tag: tag, reply: list[readmodel.Column]{}},
@@ -134,7 +134,7 @@ func (s *Server) boardRoutes() {
 				cmd.Columns[i] = in.Body[i].ColumnSpec
 			}
 			whole := s.boardReply(in.ID, false)
-			return s.write(c, 0, func(ctx context.Context, r *commands.Receipt) (answer, error) {
+			return s.write(c, func(ctx context.Context, r *commands.Receipt) (answer, error) {
 				a, err := whole(ctx, r)
 				if err == nil {
 					a.view = columnList(a.view.(readmodel.Board).Columns)
@@ -158,11 +158,11 @@ func (s *Server) boardRoutes() {
 			Body memberSpec
 		},
 		) (answer, error) {
-			return s.write(c, 0, s.membersReply(in.ID), commands.SetMember{Board: commands.Ref(in.ID), User: in.Body.ref(), Role: in.Body.Role})
+			return s.write(c, s.membersReply(in.ID), commands.SetMember{Board: commands.Ref(in.ID), User: in.Body.ref(), Role: in.Body.Role})
 		})
 	register(s, op{method: "DELETE", path: base + "/{id}/members/{user}", id: "remove_member", summary: "Take a role away", tag: tag, status: http.StatusNoContent},
 		func(c *call, in *memberPath) (answer, error) {
-			return s.write(c, 0, nil, commands.RemoveMember{Board: commands.Ref(in.ID), User: commands.Ref(in.User)})
+			return s.write(c, nil, commands.RemoveMember{Board: commands.Ref(in.ID), User: commands.Ref(in.User)})
 		})
 }
 
@@ -249,7 +249,7 @@ func (s *Server) setMembers(c *call, in *struct {
 	if len(cmds) == 0 {
 		return answer{view: memberList(now)}, nil
 	}
-	return s.write(c, 0, s.membersReply(in.ID), cmds...)
+	return s.write(c, s.membersReply(in.ID), cmds...)
 }
 
 func rank(cmd commands.Command) int {

@@ -98,7 +98,7 @@ func (s *Server) commandRoutes() {
 				c.body = body
 				c.gin.Request.Header.Set("Idempotency-Key", id)
 			}
-			return s.write(c, 0, func(_ context.Context, r *commands.Receipt) (answer, error) {
+			return s.write(c, func(_ context.Context, r *commands.Receipt) (answer, error) {
 				reply := commandsReply{Position: r.Position, Events: make([]*events.Envelope, len(r.Events))}
 				for i := range r.Events {
 					reply.Events[i] = &r.Events[i]

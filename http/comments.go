@@ -40,7 +40,7 @@ func (s *Server) commentRoutes() {
 					Fields: map[string]string{"ticket_id": "is required"},
 				}
 			}
-			return s.write(c, 0, func(_ context.Context, r *commands.Receipt) (answer, error) {
+			return s.write(c, func(_ context.Context, r *commands.Receipt) (answer, error) {
 				fact, err := payload[events.CommentAdded](r)
 				if err != nil {
 					return answer{}, err
@@ -64,7 +64,7 @@ func (s *Server) commentRoutes() {
 			if err != nil {
 				return answer{}, err
 			}
-			return s.write(c, 0, func(ctx context.Context, r *commands.Receipt) (answer, error) {
+			return s.write(c, func(ctx context.Context, r *commands.Receipt) (answer, error) {
 				v, err := s.commentAt(ctx, ticket, in.ID, r.Position)
 				return answer{view: v}, err
 			}, commands.UpdateComment{Ticket: commands.RefID(ticket), CommentID: in.ID, Text: in.Body.Text})
@@ -75,7 +75,7 @@ func (s *Server) commentRoutes() {
 			if err != nil {
 				return answer{}, err
 			}
-			return s.write(c, 0, nil, commands.DeleteComment{Ticket: commands.RefID(ticket), CommentID: in.ID})
+			return s.write(c, nil, commands.DeleteComment{Ticket: commands.RefID(ticket), CommentID: in.ID})
 		})
 }
 

@@ -49,8 +49,6 @@ func CodeOf(status int) events.Code {
 	switch status {
 	case http.StatusConflict:
 		return events.CodeConflict
-	case http.StatusUnprocessableEntity, http.StatusUnsupportedMediaType, http.StatusNotAcceptable, http.StatusRequestTimeout:
-		return events.CodeInvalid
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
 		return events.CodeUnavailable
 	}
@@ -135,34 +133,45 @@ var humaHooks = sync.OnceFunc(func() {
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		return humaProblem(status, msg, errs)
 	}
-	huma.NewErrorWithContext = func(_ huma.Context, status int, msg string, errs ...error) huma.StatusError {
-		return humaProblem(status, msg, errs)
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, msg string, errs ...error) huma.StatusError {
+		p := humaProblem(status, msg, errs)
+		p.RequestID = callOf(ctx.Context()).id
+		return p
 	}
 })
 
+// humaProblem is what huma found before a handler ran: a parameter or a body
+// that cannot be read. Values are left out.
 func humaProblem(status int, msg string, errs []error) *Problem {
-	e := &events.Error{Code: CodeOf(status)}
+	e := &events.Error{Code: events.CodeInvalid}
 	var plain []string
 	for _, err := range errs {
-		var user *events.Error
 		var detail *huma.ErrorDetail
+		var tooLarge *http.MaxBytesError
 		switch {
-		case errors.As(err, &user):
-			return newProblem(user)
+		case errors.As(err, &tooLarge):
+			return newProblem(errBodyTooLarge)
 		case errors.As(err, &detail):
+			if mine := decodeErrorIn(detail.Message); mine != nil {
+				return newProblem(mine)
+			}
+			_, name, found := strings.Cut(detail.Location, ".")
+			if !found {
+				name = detail.Location
+			}
 			if e.Fields == nil {
 				e.Fields = make(map[string]string, len(errs))
 			}
-			e.Fields[detail.Location] = detail.Message // never detail.Value
-			plain = append(plain, detail.Location+": "+detail.Message)
+			e.Fields[name] = detail.Message
+			plain = append(plain, name+": "+detail.Message)
 		}
 	}
 	switch {
-	case e.Code == events.CodeTooLarge:
+	case status == http.StatusRequestEntityTooLarge:
 		return newProblem(errBodyTooLarge)
 	case strings.HasPrefix(msg, "cannot read request body"):
-		return newProblem(events.Errorf(events.CodeInvalid, "The body could not be read to its end."))
-	case e.Code == events.CodeInternal:
+		e.Message = "The body could not be read to its end."
+	case status >= http.StatusInternalServerError:
 		return newProblem(errInternal)
 	case len(plain) > 0:
 		e.Message = "The request is not valid: " + strings.Join(plain, "; ") + "."
@@ -170,6 +179,27 @@ func humaProblem(status int, msg string, errs []error) *Problem {
 		e.Message = "The request is not valid: " + msg + "."
 	}
 	return newProblem(e)
+}
+
+// decodeError takes an error of ours through huma, which keeps the text alone
+// of what decoding a body returned.
+type decodeError struct{ e *events.Error }
+
+const decodeMark = "\x00"
+
+func (d decodeError) Error() string {
+	text, _ := json.Marshal(d.e.Fields) // a map of strings always encodes
+	return decodeMark + d.e.Message + decodeMark + string(text)
+}
+
+func decodeErrorIn(text string) *events.Error {
+	parts := strings.Split(text, decodeMark)
+	if len(parts) != 3 {
+		return nil
+	}
+	e := &events.Error{Code: events.CodeInvalid, Message: parts[1]}
+	_ = json.Unmarshal([]byte(parts[2]), &e.Fields) // what Error wrote
+	return e
 }
 
 // fail writes a refusal; an error that is not the user's is logged, since this

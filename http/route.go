@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -159,6 +160,9 @@ func (s *Server) answer(c *call, o *op, a *answer) {
 	if status == 0 {
 		status = o.status
 	}
+	if status == http.StatusNoContent && a.view != nil {
+		status = http.StatusOK // return=minimal has something to say
+	}
 	switch {
 	case status == http.StatusNoContent:
 		c.gin.Writer.WriteHeader(status)
@@ -224,11 +228,22 @@ var (
 // formats are what bodies may be. Decoding is strict: an unknown field is a
 // mistake that its author should hear of.
 func formats() map[string]huma.Format {
-	jsonFormat := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: decodeJSON}
+	through := func(decode func([]byte, any) error) func([]byte, any) error {
+		return func(data []byte, v any) error {
+			var e *events.Error
+			if err := decode(data, v); errors.As(err, &e) {
+				return decodeError{e}
+			} else if err != nil {
+				return err
+			}
+			return nil
+		}
+	}
+	jsonFormat := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: through(decodeJSON)}
 	return map[string]huma.Format{
 		jsonType: jsonFormat,
 		"json":   jsonFormat,
-		formType: {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: decodeForm},
+		formType: {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: through(decodeForm)},
 	}
 }
 
@@ -263,12 +278,17 @@ func jsonError(err error) *events.Error {
 		e.Fields = map[string]string{name: "is not known"}
 	case errors.As(err, &wrong):
 		want := kindName(wrong.Type)
-		if wrong.Field == "" {
+		// Names of embedded structs, which start with a capital, are not JSON.
+		path := slices.DeleteFunc(strings.Split(wrong.Field, "."), func(part string) bool {
+			return part == "" || part[0] >= 'A' && part[0] <= 'Z'
+		})
+		field := strings.Join(path, ".")
+		if field == "" {
 			e.Message = fmt.Sprintf("The body must be %s, not %s.", want, article(wrong.Value))
 			break
 		}
-		e.Message = fmt.Sprintf("The field %q must be %s, not %s.", wrong.Field, want, article(wrong.Value))
-		e.Fields = map[string]string{wrong.Field: "must be " + want}
+		e.Message = fmt.Sprintf("The field %q must be %s, not %s.", field, want, article(wrong.Value))
+		e.Fields = map[string]string{field: "must be " + want}
 	case errors.As(err, &syntax):
 		e.Message = fmt.Sprintf("The body is not valid JSON: %s at byte %d.", syntax.Error(), syntax.Offset)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

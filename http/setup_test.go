@@ -300,4 +300,3 @@ func (a *app) ticket(token string, board int64, title string) readmodel.Ticket {
 	a.do("POST", "/api/tickets", token, fmt.Sprintf(`{"board_id":%d,"title":%q}`, board, title)).want(201).json(&t)
 	return t
 }
-

@@ -142,7 +142,7 @@ func (s *Server) ticketRoutes() {
 					Fields: map[string]string{"board_id": "is required"},
 				}
 			}
-			return s.write(c, 0, s.ticketReply("", true), cmd)
+			return s.write(c, s.ticketReply("", true), cmd)
 		})
 	register(s, op{method: "GET", path: base + "/{id}", id: "get_ticket", summary: "A ticket", tag: tag, reply: ticket},
 		func(c *call, in *TicketPath) (answer, error) {
@@ -162,12 +162,12 @@ func (s *Server) ticketRoutes() {
 					// Each command moves the version on, so the second could never match.
 					return answer{}, events.Errorf(events.CodeInvalid, "With If-Match, change fields, assignee and column in separate requests.")
 				}
-				return s.write(c, 0, s.ticketReply(in.ID, false), cmds...)
+				return s.write(c, s.ticketReply(in.ID, false), cmds...)
 			})
 	}
 	register(s, op{method: "DELETE", path: base + "/{id}", id: "delete_ticket", summary: "Remove a ticket from every view; its events stay", tag: tag, status: http.StatusNoContent},
 		func(c *call, in *TicketPath) (answer, error) {
-			return s.write(c, 0, nil, commands.DeleteTicket{Ticket: in.ref()})
+			return s.write(c, nil, commands.DeleteTicket{Ticket: in.ref()})
 		})
 	register(s, op{method: "POST", path: base + "/{id}/move", id: "move_ticket", summary: "Move to a column, before or after another ticket", tag: tag, reply: ticket},
 		func(c *call, in *struct {
@@ -176,7 +176,7 @@ func (s *Server) ticketRoutes() {
 		},
 		) (answer, error) {
 			b := &in.Body
-			return s.write(c, 0, s.ticketReply(in.ID, false), commands.MoveTicket{
+			return s.write(c, s.ticketReply(in.ID, false), commands.MoveTicket{
 				Ticket: in.ref(), Column: b.Column, Before: b.Before, After: b.After, OverLimit: b.OverLimit,
 			})
 		})
@@ -190,11 +190,11 @@ func (s *Server) ticketRoutes() {
 			if in.Body.Assignee != nil {
 				cmd.Assignee = *in.Body.Assignee
 			}
-			return s.write(c, 0, s.ticketReply(in.ID, false), cmd)
+			return s.write(c, s.ticketReply(in.ID, false), cmd)
 		})
 	register(s, op{method: "POST", path: base + "/{id}/archive", id: "archive_ticket", summary: "Hide a ticket", tag: tag, reply: ticket},
 		func(c *call, in *TicketPath) (answer, error) {
-			return s.write(c, 0, s.ticketReply(in.ID, false), commands.ArchiveTicket{Ticket: in.ref()})
+			return s.write(c, s.ticketReply(in.ID, false), commands.ArchiveTicket{Ticket: in.ref()})
 		})
 	register(s, op{method: "POST", path: base + "/{id}/restore", id: "restore_ticket", summary: "Bring an archived ticket back", tag: tag, reply: ticket},
 		func(c *call, in *struct {
@@ -206,7 +206,7 @@ func (s *Server) ticketRoutes() {
 			if in.Body != nil {
 				cmd.OverLimit = in.Body.OverLimit
 			}
-			return s.write(c, 0, s.ticketReply(in.ID, false), cmd)
+			return s.write(c, s.ticketReply(in.ID, false), cmd)
 		})
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -53,38 +52,32 @@ func parseETag(tag string) (int64, error) {
 
 // write carries out the commands and builds the reply: at once for a client
 // that wants only the position, else once queries can see what was done.
-func (s *Server) write(c *call, status int, build shape, cmds ...commands.Command) (answer, error) {
+func (s *Server) write(c *call, build shape, cmds ...commands.Command) (answer, error) {
 	meta, err := s.meta(c)
 	if err != nil {
 		return answer{}, err
 	}
-	return s.writeAs(c, meta, status, build, cmds...)
+	return s.writeAs(c, meta, build, cmds...)
 }
 
-func (s *Server) writeAs(c *call, meta commands.Meta, status int, build shape, cmds ...commands.Command) (answer, error) {
+func (s *Server) writeAs(c *call, meta commands.Meta, build shape, cmds ...commands.Command) (answer, error) {
 	r, err := s.deps.Commands.Do(c.ctx(), meta, cmds...)
 	if err != nil {
 		return answer{}, s.explain(c, err, cmds)
 	}
 	if prefersMinimal(c.header("Prefer")) {
 		c.gin.Writer.Header().Set("Preference-Applied", "return=minimal")
-		if status == http.StatusNoContent {
-			status = http.StatusOK
-		}
-		return answer{status: status, view: minimal{r.Position}, position: r.Position}, nil
+		return answer{view: minimal{r.Position}, position: r.Position}, nil
 	}
 	if err := s.await(c.ctx(), r.Position); err != nil {
 		// It happened, all the same: the position says so.
 		c.gin.Writer.Header().Set("Kanban-Position", strconv.FormatInt(r.Position, 10))
 		return answer{}, err
 	}
-	a := answer{status: status}
+	var a answer
 	if build != nil {
 		if a, err = build(c.ctx(), &r); err != nil {
 			return answer{}, err
-		}
-		if a.status == 0 {
-			a.status = status
 		}
 	}
 	a.position = r.Position
