@@ -50,9 +50,9 @@ func describe(e *events.Envelope) string {
 	case events.ColumnRemoved:
 		return fmt.Sprintf("removed column %q", f.Name)
 	case events.MemberAdded:
-		return fmt.Sprintf("made %s a %s", f.Name, f.Role)
+		return fmt.Sprintf("gave %s the role %s", f.Name, f.Role)
 	case events.MemberUpdated:
-		return fmt.Sprintf("made %s a %s instead of %s", f.Name, f.Role, f.Was)
+		return fmt.Sprintf("gave %s the role %s instead of %s", f.Name, f.Role, f.Was)
 	case events.MemberRemoved:
 		return fmt.Sprintf("removed %s from the board", f.Name)
 	case events.TicketCreated:
@@ -130,17 +130,25 @@ func ticketFields(f *events.TicketUpdated) []string {
 	return names
 }
 
-// place says what an event is about: the ticket's key where the event carries
-// it, else its number.
-func place(e *events.Envelope) string {
-	if fact, err := e.Payload(); err == nil {
-		if created, ok := fact.(events.TicketCreated); ok {
-			return created.Key
-		}
-	}
+// printer writes events for people; it remembers the keys of tickets, which
+// only the event that created one carries.
+type printer struct {
+	keys map[int64]string
+	// key looks one up that was created before; "" = not found, nil = never ask.
+	key func(ticket int64) string
+}
+
+// line is one line about one event.
+func (p *printer) line(e *events.Envelope) string {
+	return fmt.Sprintf("%6d  %s  %-12s  %-10s  %s", e.Position, e.RecordedAt.Local().Format("2006-01-02 15:04:05"),
+		clean(e.Actor.Name), p.place(e), cut(clean(describe(e)), 120))
+}
+
+// place says what an event is about.
+func (p *printer) place(e *events.Envelope) string {
 	switch {
 	case e.TicketID != 0:
-		return fmt.Sprintf("ticket %d", e.TicketID)
+		return p.ticket(e)
 	case e.BoardID != 0:
 		return fmt.Sprintf("board %d", e.BoardID)
 	default:
@@ -148,8 +156,20 @@ func place(e *events.Envelope) string {
 	}
 }
 
-// eventLine is one line about one event.
-func eventLine(e *events.Envelope) string {
-	return fmt.Sprintf("%6d  %s  %-12s  %-12s  %s", e.Position, e.RecordedAt.Local().Format("2006-01-02 15:04:05"),
-		clean(e.Actor.Name), place(e), cut(clean(describe(e)), 120))
+func (p *printer) ticket(e *events.Envelope) string {
+	if p.keys == nil {
+		p.keys = make(map[int64]string)
+	}
+	if e.Type == events.TypeTicketCreated {
+		if fact, err := e.Payload(); err == nil {
+			p.keys[e.TicketID] = fact.(events.TicketCreated).Key
+		}
+	}
+	if _, asked := p.keys[e.TicketID]; !asked && p.key != nil {
+		p.keys[e.TicketID] = p.key(e.TicketID)
+	}
+	if key := p.keys[e.TicketID]; key != "" {
+		return key
+	}
+	return fmt.Sprintf("ticket %d", e.TicketID)
 }

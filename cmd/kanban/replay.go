@@ -92,6 +92,7 @@ func onlyBoard(ctx context.Context, c *client.Client) (string, error) {
 func (a *app) playBack(ctx context.Context, c *client.Client, board string, speed float64) error {
 	var last time.Time
 	var position int64
+	lines := newPrinter(ctx, c)
 	for e, err := range c.AllEvents(ctx, client.EventQuery{Board: board}) {
 		if err != nil {
 			if ctx.Err() != nil {
@@ -105,7 +106,7 @@ func (a *app) playBack(ctx context.Context, c *client.Client, board string, spee
 			}
 		}
 		last, position = e.RecordedAt, e.Position
-		if err := a.printEvent(&e); err != nil {
+		if err := a.printEvent(lines, &e); err != nil {
 			return err
 		}
 	}

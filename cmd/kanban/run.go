@@ -81,7 +81,7 @@ data directory; everything else speaks HTTP to a server.`,
 	flags.BoolVar(&a.json, "json", false, "results as JSON")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(
-		a.boardCommand(), a.ticketCommand(), a.commentCommand(), a.tokenCommand(), a.loginCommand(),
+		a.serveCommand(), a.boardCommand(), a.ticketCommand(), a.commentCommand(), a.tokenCommand(), a.loginCommand(),
 		a.tailCommand(), a.replayCommand(), a.verifyCommand(), a.rebuildCommand(), a.exportCommand(), a.importCommand(), a.userCommand(), a.versionCommand(),
 	)
 	return root
@@ -181,7 +181,7 @@ func (a *app) try(cmd *cobra.Command, err error) string {
 	case errors.As(err, &down):
 		return "kanban serve (in another terminal), or name the server with --url or KANBAN_URL"
 	case errors.As(err, &locked):
-		return fmt.Sprintf("stop the server first: kill %d", locked.PID)
+		return fmt.Sprintf("kill %d (it stops gracefully), or --data-dir with another directory", locked.PID)
 	}
 	switch events.CodeOf(err) {
 	case events.CodeUnauthenticated:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/events"
 	"github.com/agent-kanban/agent-kanban/http/client"
 )
@@ -117,6 +118,7 @@ func (a *app) tail(ctx context.Context, c *client.Client, q client.EventQuery, f
 			a.note("%v; trying again in %s", i.Err, i.Wait)
 		})
 	}
+	lines := newPrinter(ctx, c)
 	for e, err := range seq {
 		if errors.Is(err, client.ErrOtherLog) {
 			return &hinted{err, "kanban tail --since 0"}
@@ -130,17 +132,28 @@ func (a *app) tail(ctx context.Context, c *client.Client, q client.EventQuery, f
 		if e.RecordedAt.Before(from.At) {
 			continue
 		}
-		if err := a.printEvent(&e); err != nil {
+		if err := a.printEvent(lines, &e); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a *app) printEvent(e *events.Envelope) error {
+// newPrinter returns a printer that asks the server for keys.
+func newPrinter(ctx context.Context, c *client.Client) *printer {
+	return &printer{key: func(ticket int64) string {
+		t, err := c.Ticket(ctx, commands.RefID(ticket))
+		if err != nil {
+			return "" // deleted meanwhile, or the server is away: its number will do
+		}
+		return t.Key
+	}}
+}
+
+func (a *app) printEvent(p *printer, e *events.Envelope) error {
 	line := string(e.JSON())
 	if !a.json {
-		line = eventLine(e)
+		line = p.line(e)
 	}
 	_, err := fmt.Fprintln(a.stdout, line)
 	return err

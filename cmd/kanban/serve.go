@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// stopTime bounds a graceful stop. Whatever is cut off after it is safe all the
+// same: what was acknowledged is on disk.
+const stopTime = 10 * time.Second
+
+func (a *app) serveCommand() *cobra.Command {
+	var create bool
+	var urlFile string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Run the server: the log in SQLite, an embedded NATS, the read models, the API.
+Everything is kept in the data directory, which one server uses at a time. The
+environment and .env configure it (see .env.example); the first start prints the
+address where the first account is made. SIGTERM and Ctrl-C stop it within ten
+seconds; SIGHUP reopens the log files.`,
+		Example: `  kanban serve
+  DATA_DIR=/var/lib/kanban HOST=0.0.0.0 kanban serve
+  PORT=0 kanban serve --url-file url      # any free port; the address is in ./url`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(a.dataDir)
+			if err != nil {
+				return err
+			}
+			return a.serve(cmd.Context(), newServer(cfg, create, a.stderr), urlFile)
+		},
+	}
+	cmd.Flags().BoolVar(&create, "new", false, "begin an empty log even where a server has run before")
+	cmd.Flags().StringVar(&urlFile, "url-file", "", "write the server's address there once it answers")
+	return cmd
+}
+
+func (a *app) serve(ctx context.Context, s *server, urlFile string) error {
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	s.logs.log.Info("serving", "url", s.URL(), "version", release(), "log_id", s.db.LogID(), "position", s.watermark.Position())
+	err := a.announce(s, urlFile)
+	if err == nil {
+		s.wait(ctx)
+	}
+	return errors.Join(err, s.stopInTime())
+}
+
+// announce says where to go, first of all on standard output.
+func (a *app) announce(s *server, urlFile string) error {
+	if urlFile != "" {
+		err := replaceFile(urlFile, func(w io.Writer) error {
+			_, err := fmt.Fprintln(w, s.URL())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if a.json {
+		return a.printJSON(struct {
+			URL   string `json:"url"`
+			Setup string `json:"setup,omitempty"`
+		}{s.URL(), s.setup})
+	}
+	text := fmt.Sprintf("kanban: %s\n", s.URL())
+	if s.setup != "" {
+		text += "setup: " + s.setup + "\n"
+	}
+	_, err := io.WriteString(a.stdout, text)
+	return err
+}
+
+// wait returns when ctx ends; until then SIGHUP reopens the log files.
+func (s *server) wait(ctx context.Context) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-hangup:
+			if err := s.logs.reopen(); err != nil {
+				s.logs.log.Warn("reopen log files", "error", err)
+			}
+			s.logs.log.Info("log files reopened")
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// stopInTime closes the server, but does not wait for ever.
+func (s *server) stopInTime() error {
+	s.logs.log.Info("stopping")
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		// Requests get most of the time; what comes after them is quick.
+		ctx, cancel := context.WithTimeout(ctx, stopTime*6/10)
+		defer cancel()
+		done <- s.close(ctx)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the server did not stop within %s; what was acknowledged is on disk", stopTime)
+	}
+}

@@ -1,0 +1,329 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/agent-kanban/agent-kanban/auth"
+	"github.com/agent-kanban/agent-kanban/commands"
+	"github.com/agent-kanban/agent-kanban/embedded"
+	"github.com/agent-kanban/agent-kanban/events"
+	"github.com/agent-kanban/agent-kanban/events/bus"
+	"github.com/agent-kanban/agent-kanban/events/sqlstore"
+	kanbanhttp "github.com/agent-kanban/agent-kanban/http"
+	"github.com/agent-kanban/agent-kanban/projections"
+	"github.com/agent-kanban/agent-kanban/readmodel"
+)
+
+// server is everything that serve runs. Its parts start in the order of the
+// fields and stop in the opposite one.
+type server struct {
+	cfg    config
+	create bool // a new log, whatever else lies in the data directory
+	logs   *logs
+
+	lock      *sqlstore.FileLock
+	db        *sqlstore.DB
+	nats      *embedded.Server
+	tail      *bus.Tail
+	sequencer *commands.Sequencer
+	watermark *projections.Watermark
+	runner    *projections.Runner
+	queries   *readmodel.Queries
+	accounts  *auth.Service
+	http      *kanbanhttp.Server
+
+	// setup is the address of the first registration, "" where that is over.
+	setup string
+	// stops undo what start did, last first.
+	stops []func(context.Context) error
+}
+
+// newServer starts nothing. create allows a new log where traces of an older
+// one are.
+func newServer(cfg config, create bool, stderr io.Writer) *server {
+	return &server{cfg: cfg, create: create, logs: openLogs(cfg.DataDir, cfg.LogLevel, stderr)}
+}
+
+// URL is where the server answers.
+func (s *server) URL() string { return s.http.URL() }
+
+// start brings everything up, and down again if something fails. ctx ends the
+// start, not what was started.
+func (s *server) start(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{
+		s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startHTTP,
+	} {
+		if err := step(ctx); err != nil {
+			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
+		}
+	}
+	return nil
+}
+
+// close stops in the order in which nothing acknowledged gets lost: no more
+// requests, the commands under way, what follows the log, the bus, the file. It
+// is safe twice, and after a start that failed.
+func (s *server) close(ctx context.Context) error {
+	var errs []error
+	for i := len(s.stops) - 1; i >= 0; i-- {
+		errs = append(errs, s.stops[i](ctx))
+	}
+	s.stops = nil
+	return errors.Join(append(errs, s.logs.close())...)
+}
+
+func (s *server) onClose(stop func(context.Context) error) { s.stops = append(s.stops, stop) }
+
+// openLog takes the data directory and opens the database in it.
+func (s *server) openLog(ctx context.Context) (err error) {
+	path, err := s.cfg.databasePath()
+	if err != nil {
+		return err
+	}
+	if s.lock, err = lockDataDir(s.cfg.DataDir, true); err != nil {
+		return err
+	}
+	s.onClose(func(context.Context) error { return s.lock.Release() })
+	fresh, err := s.fresh(path)
+	if err != nil {
+		return err
+	}
+	s.db, err = sqlstore.Open(ctx, sqlstore.Options{
+		Path: path, Create: fresh, Synchronous: s.cfg.Synchronous, Logger: s.logs.log,
+	})
+	if err != nil {
+		return elsewhere(err)
+	}
+	s.onClose(func(context.Context) error { return s.db.Close() })
+	if err := s.db.TailError(); err != nil {
+		// Reading goes on, so that what is there can be looked at and copied.
+		s.logs.log.Error("the log is damaged; commands are refused", "error", err)
+	}
+	return nil
+}
+
+// fresh reports whether a new log is to be made. Where a server has run before
+// a missing database is no first start but a loss, and must not look like one.
+func (s *server) fresh(path string) (bool, error) {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	if s.create {
+		return true, nil
+	}
+	var traces []string
+	for _, name := range []string{filepath.Join(s.cfg.DataDir, "jetstream"), filepath.Join(s.cfg.DataDir, auth.KeyFile), path + "-wal"} {
+		if _, err := os.Stat(name); err == nil {
+			traces = append(traces, name)
+		}
+	}
+	if len(traces) == 0 {
+		return true, nil
+	}
+	return false, &hinted{
+		fmt.Errorf("%s is missing, but a server has run here before (%s is there): nothing was started", path, strings.Join(traces, ", ")),
+		"restore the database, correct DATA_DIR, or kanban serve --new to begin an empty log",
+	}
+}
+
+func (s *server) startBus(ctx context.Context) (err error) {
+	s.nats, err = embedded.New(embedded.Config{StoreDir: filepath.Join(s.cfg.DataDir, "jetstream"), Logger: s.logs.log})
+	if err != nil {
+		return err
+	}
+	if err := s.nats.Start(ctx); err != nil {
+		return err
+	}
+	s.onClose(func(context.Context) error { s.nats.Stop(); return nil })
+	if s.tail, err = bus.NewTail(ctx, bus.TailConfig{Log: s.db, Logger: s.logs.log}); err != nil {
+		return err
+	}
+	s.tail.Start()
+	s.onClose(func(context.Context) error { s.tail.Stop(); return nil })
+	return nil
+}
+
+// startSequencer comes before the projections, so that at the end commands stop
+// before what shows their outcome; requests that wait for it are over by then.
+func (s *server) startSequencer(context.Context) (err error) {
+	s.sequencer, err = commands.New(commands.Config{Store: s.db, Publish: s.tail.Publish, Logger: s.logs.log})
+	if err != nil {
+		return err
+	}
+	s.sequencer.Start()
+	return nil
+}
+
+// catchUp bounds how long the start waits for the read model: after an import
+// it has the whole log to go through, and may as well do so while serving.
+const catchUp = 15 * time.Second
+
+func (s *server) startProjections(ctx context.Context) (err error) {
+	s.watermark = projections.NewWatermark()
+	s.runner, err = projections.NewRunner(projections.Config{
+		DB: s.db.RelaxedDB(), Update: s.db.UpdateRelaxed, Log: s.db, Watermark: s.watermark, Logger: s.logs.log,
+		Subscribe: func(after int64) projections.Subscription { return s.tail.Subscribe(after) },
+	})
+	if err != nil {
+		return err
+	}
+	var stale *projections.StaleError
+	if err := projections.NeedsRebuild(ctx, s.db.RelaxedDB(), s.db); errors.As(err, &stale) {
+		if err := s.rebuild(ctx, stale); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	if err := s.runner.Start(ctx); err != nil {
+		return err
+	}
+	s.onClose(func(context.Context) error { return s.runner.Stop() })
+	// Last started of the two, first stopped: see startSequencer.
+	s.onClose(func(context.Context) error { s.sequencer.Stop(); return nil })
+	// What was acknowledged before a crash must be there for the first reader.
+	head, err := s.db.Head(ctx)
+	if err != nil {
+		return err
+	}
+	wait, cancel := context.WithTimeout(ctx, catchUp)
+	defer cancel()
+	if err := s.watermark.Wait(wait, head.Position); err != nil && ctx.Err() == nil {
+		s.logs.log.Warn("the read model is still catching up", "position", s.watermark.Position(), "head", head.Position)
+	}
+	return ctx.Err()
+}
+
+func (s *server) rebuild(ctx context.Context, stale *projections.StaleError) error {
+	s.logs.log.Info("the read model is made anew", "reason", stale.Reason, "position", stale.Position, "head", stale.Head)
+	last := time.Now()
+	done, err := projections.Rebuild(ctx, projections.RebuildConfig{
+		DB: s.db.RelaxedDB(), Update: s.db.UpdateRelaxed, Log: s.db,
+		Progress: func(p projections.Progress) {
+			if time.Since(last) > 2*time.Second {
+				last = time.Now()
+				s.logs.log.Info("rebuilding", "position", p.Position, "head", p.Head)
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	s.logs.log.Info("the read model was made anew", "events", done.Position)
+	return nil
+}
+
+func (s *server) startAccounts(ctx context.Context) (err error) {
+	if s.queries, err = readmodel.New(ctx, s.db.Reader()); err != nil {
+		return err
+	}
+	s.onClose(func(context.Context) error { return s.queries.Close() })
+	key, err := auth.LoadOrCreateKey(s.cfg.DataDir, s.cfg.SecretKey)
+	if err != nil {
+		return err
+	}
+	s.accounts, err = auth.New(auth.Config{
+		Key: key, Reader: s.db.Reader(), Logger: s.logs.log,
+		AccessTTL:  time.Duration(s.cfg.AccessMinutes) * time.Minute,
+		RefreshTTL: time.Duration(s.cfg.RefreshDays) * 24 * time.Hour,
+	}, s.db, users{s.queries})
+	if err != nil {
+		return err
+	}
+	if err := s.accounts.Start(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	s.onClose(func(context.Context) error { s.accounts.Stop(); return nil })
+	return nil
+}
+
+func (s *server) startHTTP(ctx context.Context) (err error) {
+	setup := auth.NewSetup(s.cfg.DataDir)
+	s.http, err = kanbanhttp.New(kanbanhttp.Config{
+		Addr: s.cfg.address(), CORSOrigins: s.cfg.CORSOrigins, TrustedProxies: s.cfg.TrustedProxies,
+		TLSCert: s.cfg.TLSCert, TLSKey: s.cfg.TLSKey, Version: release(), Degraded: s.degraded,
+		RegistrationClosed: s.cfg.Registration == "closed", Log: s.logs.log, AccessLog: s.logs.requests,
+	}, kanbanhttp.Deps{
+		Commands: s.sequencer, Queries: s.queries, Auth: s.accounts, Setup: setup, Log: s.db,
+		Watermark: s.watermark, Timeline: timeline{s.db},
+		Subscribe: func(after int64) kanbanhttp.Subscription { return s.tail.Subscribe(after) },
+	})
+	if err != nil {
+		return err
+	}
+	any, err := s.queries.HasUsers(ctx)
+	if err != nil {
+		return err
+	}
+	var token auth.Secret
+	if any {
+		err = setup.Discard()
+	} else {
+		token, err = setup.Token()
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.http.Start(); err != nil {
+		return &hinted{err, "another port: PORT=18001 kanban serve"}
+	}
+	s.onClose(s.http.Shutdown)
+	if !any {
+		s.setup = s.http.URL() + "/setup#token=" + token.Reveal()
+	}
+	return nil
+}
+
+// degraded names what is missing but not vital.
+func (s *server) degraded() []string {
+	missing := []string{}
+	if s.db.TailError() != nil {
+		missing = append(missing, "log")
+	}
+	if status := s.runner.Status(); status.Stopped || len(status.Parked) > 0 {
+		missing = append(missing, "read_model")
+	}
+	return missing
+}
+
+// users is what signing in needs to know about people.
+type users struct{ queries *readmodel.Queries }
+
+var _ auth.Users = users{}
+
+// UserByName implements auth.Users.
+func (u users) UserByName(ctx context.Context, name string) (auth.User, error) {
+	return user(u.queries.UserByName(ctx, name))
+}
+
+// UserByID implements auth.Users.
+func (u users) UserByID(ctx context.Context, id int64) (auth.User, error) {
+	return user(u.queries.UserByID(ctx, id))
+}
+
+func user(u readmodel.User, err error) (auth.User, error) {
+	return auth.User{ID: u.ID, Name: u.Username, Kind: u.Kind, Admin: u.Admin, Active: u.Active}, err
+}
+
+// timeline answers what was, from the log.
+type timeline struct{ log events.Reader }
+
+var _ kanbanhttp.Timeline = timeline{}
+
+// BoardAt implements kanbanhttp.Timeline.
+func (t timeline) BoardAt(ctx context.Context, board, position int64, until time.Time) (readmodel.Snapshot, error) {
+	return projections.BoardAt(ctx, t.log, board, projections.At{Position: position, Time: until})
+}
+
+// TicketAt implements kanbanhttp.Timeline.
+func (t timeline) TicketAt(ctx context.Context, board, ticket, position int64) (readmodel.Ticket, error) {
+	return projections.TicketAt(ctx, t.log, board, ticket, position)
+}
