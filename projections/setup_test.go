@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -14,7 +15,19 @@ import (
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
 )
 
+// checks is how many random histories are drawn where -rapid.checks does not
+// say: under the race detector each costs most of a second.
+const checks = "30"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
+	if !given {
+		if err := flag.Set("rapid.checks", checks); err != nil {
+			panic(err)
+		}
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"))
 }
 
