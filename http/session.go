@@ -3,6 +3,7 @@ package http
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"slices"
 	"strconv"
 	"sync"
@@ -65,12 +66,17 @@ type session struct {
 	timers    []*time.Timer
 
 	room    chan struct{} // signalled when pending is empty
+	leaving chan struct{} // closed when closing begins
+	idle    chan struct{} // closed when, after that, everything has been written
 	done    chan struct{} // closed when the connection is over
 	closers sync.WaitGroup
 }
 
 func newSession(f *feed) *session {
-	se := &session{feed: f, id: f.s.requestID(""), room: make(chan struct{}, 1), done: make(chan struct{})}
+	se := &session{
+		feed: f, id: f.s.requestID(""), room: make(chan struct{}, 1),
+		leaving: make(chan struct{}), idle: make(chan struct{}), done: make(chan struct{}),
+	}
 	var once sync.Once
 	se.attach = func(ms *melody.Session) { once.Do(func() { se.ms = ms }) }
 	return se
@@ -87,8 +93,15 @@ func (f *feed) enter() bool {
 	return true
 }
 
+// kernelBuffer bounds what the kernel keeps for one client: left to itself it
+// takes megabytes, in which a stuck client would go unnoticed.
+const kernelBuffer = 256 << 10
+
 func (se *session) begin() {
 	f := se.feed
+	if tcp, ok := se.ms.WebsocketConnection().NetConn().(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(kernelBuffer) // a wish, not a condition
+	}
 	f.mu.Lock()
 	stopped := f.stopped
 	if !stopped {
@@ -226,7 +239,7 @@ func (se *session) written() {
 	se.mu.Lock()
 	defer se.mu.Unlock()
 	se.handed--
-	if len(se.pending) > 0 && !se.closing {
+	if len(se.pending) > 0 {
 		size, n := 0, 0
 		for n < len(se.pending) && (n == 0 || size+len(se.pending[n]) < messageBytes) {
 			size += len(se.pending[n]) + 1
@@ -246,6 +259,9 @@ func (se *session) written() {
 		se.pending = slices.Delete(se.pending, 0, n)
 		se.handed++
 		_ = se.ms.Write(text)
+	}
+	if se.closing && se.handed == 0 {
+		close(se.idle)
 	}
 	if len(se.pending) == 0 {
 		select {
@@ -279,6 +295,8 @@ func (se *session) drain() bool {
 		}
 		select {
 		case <-se.room:
+		case <-se.leaving:
+			return false
 		case <-se.done:
 			return false
 		case <-time.After(se.feed.melody.Config.WriteWait):
@@ -298,11 +316,26 @@ func (se *session) closeLocked(code int, reason string) {
 	if se.closing || se.ended {
 		return
 	}
-	se.closing, se.pending = true, nil
-	// The frame goes past melody's buffer, behind the message that is being
-	// written; a client that reads nothing at all does not get it.
+	se.closing = true
+	close(se.leaving)
+	if code == closeTooSlow {
+		se.pending = nil
+	}
+	if se.handed == 0 {
+		close(se.idle)
+	}
 	conn := se.ms.WebsocketConnection()
 	se.closers.Go(func() {
+		// What was said before goes first, but nobody waits for the slow.
+		if code != closeTooSlow {
+			select {
+			case <-se.idle:
+			case <-se.done:
+			case <-time.After(time.Second):
+			}
+		}
+		// Past melody's buffer, behind the message that is being written; a
+		// client that reads nothing at all does not get it.
 		err := conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason),
 			time.Now().Add(se.feed.melody.Config.WriteWait))
 		if err == nil {
