@@ -110,6 +110,7 @@ func (e *hinted) Unwrap() error { return e.err }
 // help and succeeding whatever was asked.
 func group(cmd *cobra.Command) *cobra.Command {
 	cmd.Args = cobra.ArbitraryArgs
+	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return usagef("%s needs a command: %s", cmd.CommandPath(), subcommands(cmd))

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/agent-kanban/agent-kanban/auth"
 	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/embedded"
@@ -33,6 +35,7 @@ type server struct {
 	db        *sqlstore.DB
 	nats      *embedded.Server
 	tail      *bus.Tail
+	relay     *bus.Relay
 	sequencer *commands.Sequencer
 	watermark *projections.Watermark
 	runner    *projections.Runner
@@ -134,8 +137,11 @@ func (s *server) fresh(path string) (bool, error) {
 	}
 }
 
+// startBus runs NATS in this process and copies the log into it. A bus that does
+// not come up is not vital: commands and queries go on, and the relay tries
+// again.
 func (s *server) startBus(ctx context.Context) (err error) {
-	s.nats, err = embedded.New(embedded.Config{StoreDir: filepath.Join(s.cfg.DataDir, "jetstream"), Logger: s.logs.log})
+	s.nats, err = embedded.New(embedded.Config{StoreDir: s.cfg.DataDir, Logger: s.logs.log})
 	if err != nil {
 		return err
 	}
@@ -143,16 +149,31 @@ func (s *server) startBus(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose(func(context.Context) error { s.nats.Stop(); return nil })
-	if s.tail, err = bus.NewTail(ctx, bus.TailConfig{Log: s.db, Logger: s.logs.log}); err != nil {
+	name, password := s.nats.Credentials()
+	conn, err := nats.Connect("", nats.InProcessServer(s.nats), nats.UserInfo(name, password), nats.Name("kanban"),
+		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.NoCallbacksAfterClientClose())
+	if err != nil {
+		return fmt.Errorf("connect to the embedded nats: %w", err)
+	}
+	s.onClose(func(context.Context) error { conn.Close(); return nil })
+	if s.tail, err = bus.NewTail(bus.TailConfig{Log: s.db, Conn: conn, Logger: s.logs.log}); err != nil {
 		return err
 	}
-	s.tail.Start()
+	if err := s.tail.Start(ctx); err != nil {
+		return err
+	}
 	s.onClose(func(context.Context) error { s.tail.Stop(); return nil })
-	return nil
+	s.relay, err = bus.NewRelay(bus.RelayConfig{
+		Log: s.db, Tail: s.tail, Conn: conn, RecoveredDir: filepath.Join(s.cfg.DataDir, "recovered"),
+		Restart: s.nats.Restart, Logger: s.logs.log,
+	})
+	if err != nil {
+		return err
+	}
+	return s.relay.Start(ctx)
 }
 
-// startSequencer comes before the projections, so that at the end commands stop
-// before what shows their outcome; requests that wait for it are over by then.
+// startSequencer begins to take commands; startProjections sees to its end.
 func (s *server) startSequencer(context.Context) (err error) {
 	s.sequencer, err = commands.New(commands.Config{Store: s.db, Publish: s.tail.Publish, Logger: s.logs.log})
 	if err != nil {
@@ -187,7 +208,9 @@ func (s *server) startProjections(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose(func(context.Context) error { return s.runner.Stop() })
-	// Last started of the two, first stopped: see startSequencer.
+	// Commands end first, then what they did goes to the bus, then those who read
+	// it stop.
+	s.onClose(func(context.Context) error { s.relay.Stop(); return nil })
 	s.onClose(func(context.Context) error { s.sequencer.Stop(); return nil })
 	// What was acknowledged before a crash must be there for the first reader.
 	head, err := s.db.Head(ctx)
@@ -287,6 +310,12 @@ func (s *server) degraded() []string {
 	missing := []string{}
 	if s.db.TailError() != nil {
 		missing = append(missing, "log")
+	}
+	switch status := s.relay.Status(); {
+	case len(status.Recovered) > 0:
+		missing = append(missing, "recovered_events")
+	case status.State == bus.StateFailing:
+		missing = append(missing, "bus")
 	}
 	if status := s.runner.Status(); status.Stopped || len(status.Parked) > 0 {
 		missing = append(missing, "read_model")

@@ -22,6 +22,7 @@ func (a *app) tailCommand() *cobra.Command {
 	var types []string
 	var since string
 	var noFollow bool
+	var number int
 	cmd := &cobra.Command{
 		Use:   "tail",
 		Short: "Print events as they happen, one line each",
@@ -32,7 +33,8 @@ CloudEvents form; its position is what --since takes to go on later.`,
 		Example: `  kanban tail
   kanban tail --board WEB --since 10m
   kanban tail --ticket WEB-12 --since 0 --no-follow
-  kanban tail --type ticket_moved --json | jq .data`,
+  kanban tail --type ticket_moved --json | jq .data
+  kanban tail --type ticket_created -n 1      # wait for the next new ticket`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, t := range types {
@@ -49,7 +51,7 @@ CloudEvents form; its position is what --since takes to go on later.`,
 			if err != nil {
 				return err
 			}
-			return a.tail(cmd.Context(), c, q, from, since != "", !noFollow)
+			return a.tail(cmd.Context(), c, q, tailPlan{from: from, given: since != "", follow: !noFollow, count: number})
 		},
 	}
 	flags := cmd.Flags()
@@ -59,6 +61,7 @@ CloudEvents form; its position is what --since takes to go on later.`,
 	flags.StringVar(&q.Actor, "actor", "", "by this actor, by name")
 	flags.StringVar(&since, "since", "", "begin after this position (0 = from the beginning), at this time, or so long ago (10m, 36h)")
 	flags.BoolVar(&noFollow, "no-follow", false, "end at the end of the log")
+	flags.IntVarP(&number, "count", "n", 0, "end after so many events (0 = never)")
 	return cmd
 }
 
@@ -96,8 +99,17 @@ func parsePoint(text string, now time.Time) (point, error) {
 	return point{}, usagef("%q is neither a position (120), nor a time (2026-08-15T00:00:00Z), nor a while ago (10m)", text)
 }
 
-func (a *app) tail(ctx context.Context, c *client.Client, q client.EventQuery, from point, given, follow bool) error {
-	if !given {
+// tailPlan is from where to where tail goes.
+type tailPlan struct {
+	from   point
+	given  bool // from was asked for
+	follow bool
+	count  int // 0 = no end
+}
+
+func (a *app) tail(ctx context.Context, c *client.Client, q client.EventQuery, plan tailPlan) error {
+	from := plan.from
+	if !plan.given {
 		head, err := c.Head(ctx)
 		if err != nil {
 			return err
@@ -113,12 +125,12 @@ func (a *app) tail(ctx context.Context, c *client.Client, q client.EventQuery, f
 	}
 	q.After = from.Position
 	seq := c.AllEvents(ctx, q)
-	if follow {
+	if plan.follow {
 		seq = c.Follow(ctx, q, func(i client.Interruption) {
 			a.note("%v; trying again in %s", i.Err, i.Wait)
 		})
 	}
-	lines := newPrinter(ctx, c)
+	lines, left := newPrinter(ctx, c), plan.count
 	for e, err := range seq {
 		if errors.Is(err, client.ErrOtherLog) {
 			return &hinted{err, "kanban tail --since 0"}
@@ -134,6 +146,9 @@ func (a *app) tail(ctx context.Context, c *client.Client, q client.EventQuery, f
 		}
 		if err := a.printEvent(lines, &e); err != nil {
 			return err
+		}
+		if left--; left == 0 {
+			return nil
 		}
 	}
 	return nil

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/agent-kanban/agent-kanban/events"
+	"github.com/agent-kanban/agent-kanban/http/client"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"kanban": main})
+}
+
+// The scripts in testdata drive the program as a user types it.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			e.Vars = append(e.Vars, "PORT=0", "DATA_DIR=data", "TZ=UTC")
+			e.Values[servingKey{}] = new(current)
+			return os.Mkdir(filepath.Join(e.WorkDir, "data"), 0o700)
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"serve": scriptServe, "stop": scriptStop, "register": scriptRegister,
+			"capture": scriptCapture, "tamper": scriptTamper, "usage": scriptUsage,
+		},
+	})
+}
+
+// serving is the server of a script.
+type serving struct {
+	cmd    *exec.Cmd
+	stderr bytes.Buffer
+	done   chan error
+}
+
+// current holds the server that runs now.
+type current struct{ server *serving }
+
+// servingKey finds the server of a script among the values of its environment.
+type servingKey struct{}
+
+// serve starts a server and waits until it says where it answers: KANBAN_URL is
+// set, and SETUP to the setup token if there is one.
+func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
+	self, err := os.Executable()
+	ts.Check(err)
+	s := &serving{cmd: exec.Command(self, args...), done: make(chan error, 1)}
+	s.cmd.Args = append([]string{"kanban", "serve"}, args...)
+	s.cmd.Dir = ts.MkAbs(".")
+	s.cmd.Stderr = &s.stderr
+	for _, name := range []string{"PATH", "HOME", "PORT", "DATA_DIR", "TZ", "TMPDIR", "REGISTRATION", "TESTING", "DATABASE_URL"} {
+		if v := ts.Getenv(name); v != "" {
+			s.cmd.Env = append(s.cmd.Env, name+"="+v)
+		}
+	}
+	out, err := s.cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(s.cmd.Start())
+	said := make([]byte, 4096)
+	n, err := out.Read(said)
+	if err != nil {
+		_ = s.cmd.Wait()
+		ts.Fatalf("the server did not start: %v\n%s", err, s.stderr.String())
+	}
+	go func() { s.done <- s.cmd.Wait() }()
+	url, rest, _ := strings.Cut(strings.TrimPrefix(string(said[:n]), "kanban: "), "\n")
+	_, token, _ := strings.Cut(strings.TrimSpace(rest), "/setup#token=")
+	ts.Setenv("KANBAN_URL", url)
+	ts.Setenv("PORT", url[strings.LastIndexByte(url, ':')+1:])
+	ts.Setenv("SETUP", token)
+	ts.Value(servingKey{}).(*current).server = s
+	ts.Defer(func() { _ = s.cmd.Process.Kill() })
+}
+
+// stop ends the server: with SIGTERM, which must succeed, or "stop -9".
+func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
+	s := ts.Value(servingKey{}).(*current).server
+	signal := syscall.SIGTERM
+	if len(args) == 1 && args[0] == "-9" {
+		signal = syscall.SIGKILL
+	}
+	ts.Check(s.cmd.Process.Signal(signal))
+	select {
+	case err := <-s.done:
+		if err != nil && signal == syscall.SIGTERM {
+			ts.Fatalf("the server ended with %v\n%s", err, s.stderr.String())
+		}
+	case <-time.After(20 * time.Second):
+		ts.Fatalf("the server does not end\n%s", s.stderr.String())
+	}
+}
+
+// register makes the first account through the API.
+func scriptRegister(ts *testscript.TestScript, neg bool, args []string) {
+	c, err := client.New(client.Config{URL: ts.Getenv("KANBAN_URL")})
+	ts.Check(err)
+	_, err = c.Register(context.Background(), args[0], args[1], ts.Getenv("SETUP"))
+	var refused *events.Error
+	if neg {
+		if !errors.As(err, &refused) {
+			ts.Fatalf("register: %v, want a refusal", err)
+		}
+		return
+	}
+	ts.Check(err)
+}
+
+// capture puts the last standard output into a variable.
+func scriptCapture(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
+// tamper changes one byte of the data of one event, behind the program's back.
+func scriptTamper(ts *testscript.TestScript, neg bool, args []string) {
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	rows, err := db.Query("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'events'")
+	ts.Check(err)
+	var triggers []string
+	for rows.Next() {
+		var name string
+		ts.Check(rows.Scan(&name))
+		triggers = append(triggers, name)
+	}
+	ts.Check(rows.Err())
+	for _, name := range triggers {
+		_, err := db.Exec("DROP TRIGGER " + name)
+		ts.Check(err)
+	}
+	res, err := db.Exec("UPDATE events SET data = replace(data, ?, ?) WHERE position = ?", args[2], args[3], args[1])
+	ts.Check(err)
+	if n, _ := res.RowsAffected(); n != 1 {
+		ts.Fatalf("tampered with %d rows, want 1", n)
+	}
+}
+
+// usage runs a command line that must end with exit code 2 and with advice.
+func scriptUsage(ts *testscript.TestScript, neg bool, args []string) {
+	err := ts.Exec(args[0], args[1:]...)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != exitUsage {
+		ts.Fatalf("%s: %v, want exit code %d", strings.Join(args, " "), err, exitUsage)
+	}
+	if !strings.Contains(ts.ReadFile("stderr"), "\nTry: kanban") {
+		ts.Fatalf("the error does not end with advice")
+	}
+}
