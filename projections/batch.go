@@ -120,6 +120,9 @@ func (r *Runner) applyAll(ctx context.Context, tx *sql.Tx, batches [][]events.En
 	if out.position == r.position {
 		return out, nil
 	}
+	if err := r.views.flush(ctx, t); err != nil {
+		return nil, err
+	}
 	return out, advance(ctx, tx, r.position, out.position)
 }
 

@@ -13,40 +13,60 @@ import (
 
 // history keeps one row per changed field of a ticket. The rows of a deleted
 // ticket stay.
-type history struct{ insert, ticket statement }
+type history struct{ insert, insertMany, ticket statement }
+
+// manyLines is how many rows go into one statement: calling SQLite costs as much
+// as storing a row.
+const manyLines = 16
 
 var _ Projector = (*history)(nil)
 
 func newHistory(p *preparer) *history {
+	// The id names the event and the place in it, so what it replaces, if there
+	// is anything, is the same row.
+	const into, row = `INSERT OR REPLACE INTO {ticket_history}
+		(id, ticket_id, board_id, field_name, old_value, new_value, changed_by, actor_kind, changed_at) VALUES `, `(?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	return &history{
-		insert: p.prepare(`INSERT INTO {ticket_history}
-			(id, ticket_id, board_id, field_name, old_value, new_value, changed_by, actor_kind, changed_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`),
-		ticket: p.prepare(`SELECT title, description, acceptance_criteria, priority, labels, due_at FROM {tickets} WHERE id = ?`),
+		insert:     p.prepare(into + row),
+		insertMany: p.prepare(into + strings.Repeat(row+", ", manyLines-1) + row),
+		ticket:     p.prepare(`SELECT title, description, acceptance_criteria, priority, labels, due_at FROM {tickets} WHERE id = ?`),
 	}
 }
 
 func (*history) Name() string     { return "history" }
 func (*history) Tables() []string { return []string{"ticket_history"} }
 
-// lines writes the rows of one event, numbered by their place in it.
+// lines notes the rows of one event, numbered by their place in it.
 type lines struct {
-	h   *history
-	ctx context.Context
-	tx  *Tx
-	c   Change
-	n   int64
-	err error
+	tx *Tx
+	c  Change
+	n  int64
 }
 
-// add writes one row; old and new are NULL where they are "".
+// add notes one row; old and new are NULL where they are "".
 func (l *lines) add(field, from, to string) {
-	if l.err != nil {
-		return
-	}
-	l.err = l.tx.exec(l.ctx, l.h.insert, l.c.Position*16+l.n, l.c.TicketID, l.c.BoardID, field, orNull(from), orNull(to),
+	l.tx.lines = append(l.tx.lines, l.c.Position*16+l.n, l.c.TicketID, l.c.BoardID, field, orNull(from), orNull(to),
 		l.c.Actor.Name, string(l.c.Actor.Kind), l.c.At)
 	l.n++
+}
+
+// Flush writes the rows that Apply noted. Nothing reads them before the end of
+// the transaction.
+func (h *history) Flush(ctx context.Context, tx *Tx) error {
+	const width = 9
+	rest := tx.lines
+	for ; len(rest) >= manyLines*width; rest = rest[manyLines*width:] {
+		if err := tx.exec(ctx, h.insertMany, rest[:manyLines*width]...); err != nil {
+			return err
+		}
+	}
+	for ; len(rest) > 0; rest = rest[width:] {
+		if err := tx.exec(ctx, h.insert, rest[:width]...); err != nil {
+			return err
+		}
+	}
+	tx.lines = tx.lines[:0]
+	return nil
 }
 
 func (l *lines) overLimit(yes bool) {
@@ -55,12 +75,12 @@ func (l *lines) overLimit(yes bool) {
 	}
 }
 
-// Apply adds the rows of one event. It must run before the tickets change.
+// Apply notes the rows of one event. It must run before the tickets change.
 func (h *history) Apply(ctx context.Context, tx *Tx, c Change) error {
 	if c.TicketID == 0 {
 		return nil
 	}
-	l := &lines{h: h, ctx: ctx, tx: tx, c: c}
+	l := &lines{tx: tx, c: c}
 	switch f := c.Fact.(type) {
 	case nil:
 		l.redacted()
@@ -68,7 +88,7 @@ func (h *history) Apply(ctx context.Context, tx *Tx, c Change) error {
 		l.add("status", "", "created")
 		l.overLimit(f.OverLimit)
 	case events.TicketUpdated:
-		return l.updated(f)
+		return h.updated(ctx, l, f)
 	case events.TicketMoved:
 		if f.FromColumnID != f.ColumnID {
 			l.add("column", f.FromColumn, f.Column)
@@ -91,7 +111,7 @@ func (h *history) Apply(ctx context.Context, tx *Tx, c Change) error {
 		events.TokenIssued, events.TokenRevoked, events.LogImported:
 		return nil // not about the fields of a ticket
 	}
-	return l.err
+	return nil
 }
 
 // redacted says that something changed, and no more.
@@ -111,10 +131,10 @@ func (l *lines) redacted() {
 }
 
 // updated needs the values before, which the event does not carry.
-func (l *lines) updated(f events.TicketUpdated) error {
+func (h *history) updated(ctx context.Context, l *lines, f events.TicketUpdated) error {
 	var title, description, criteria, priority, labels string
 	var dueAt *string
-	err := l.tx.queryRow(l.ctx, l.h.ticket, l.c.TicketID).Scan(&title, &description, &criteria, &priority, &labels, &dueAt)
+	err := l.tx.queryRow(ctx, h.ticket, l.c.TicketID).Scan(&title, &description, &criteria, &priority, &labels, &dueAt)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
@@ -148,7 +168,7 @@ func (l *lines) updated(f events.TicketUpdated) error {
 		}
 		l.add("due_at", before, rfc3339(f.DueAt))
 	}
-	return l.err
+	return nil
 }
 
 // rfc3339 is a due date as history shows it, "" for none.

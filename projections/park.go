@@ -134,6 +134,10 @@ func (r *Runner) retryOne(ctx context.Context, t *Tx, position int64, blocked ma
 	}
 	failure := r.apply(ctx, t, &page[0])
 	if failure == nil {
+		failure = r.views.flush(ctx, t)
+	}
+	t.lines = t.lines[:0] // of an event that failed half way
+	if failure == nil {
 		_, err = t.sql.ExecContext(ctx, "DELETE FROM parked_events WHERE position = ?", position)
 		out.lanes[lanes[0]]--
 		out.applied++

@@ -30,6 +30,14 @@ type Projector interface {
 	Apply(ctx context.Context, tx *Tx, c Change) error
 }
 
+// flusher is a Projector that keeps rows back, to write many at once.
+type flusher interface {
+	// Flush writes them; it is called before the transaction commits.
+	Flush(ctx context.Context, tx *Tx) error
+}
+
+var _ flusher = (*history)(nil)
+
 // Change is one event on its way into rows.
 type Change struct {
 	*events.Envelope
@@ -116,6 +124,7 @@ type Tx struct {
 	sql   *sql.Tx
 	views *views
 	bound []*sql.Stmt
+	lines []any // rows of history that Flush writes
 }
 
 func (v *views) begin(tx *sql.Tx) *Tx {
@@ -161,6 +170,18 @@ func (v *views) write(ctx context.Context, tx *Tx, c Change) (err error) {
 	for _, p := range v.projectors {
 		if err := p.Apply(ctx, tx, c); err != nil {
 			return fmt.Errorf("%s: %w", p.Name(), err)
+		}
+	}
+	return nil
+}
+
+// flush writes what the projectors kept back.
+func (v *views) flush(ctx context.Context, tx *Tx) error {
+	for _, p := range v.projectors {
+		if f, ok := p.(flusher); ok {
+			if err := f.Flush(ctx, tx); err != nil {
+				return fmt.Errorf("%s: %w", p.Name(), err)
+			}
 		}
 	}
 	return nil

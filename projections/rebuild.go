@@ -241,6 +241,9 @@ func (f *fold) write(ctx context.Context, tx *sql.Tx, page []Change) error {
 			return fmt.Errorf("position %d: %w", c.Position, err)
 		}
 	}
+	if err := f.views.flush(ctx, t); err != nil {
+		return err
+	}
 	f.done.Position = position
 	f.done.Head = max(f.done.Head, position)
 	f.done.PerSecond = float64(position) / max(time.Since(f.started).Seconds(), 1e-9)

@@ -96,7 +96,7 @@ func (s *script) add(t fataler, board, ticket int64, fact events.Event) *events.
 	return &s.log[len(s.log)-1]
 }
 
-// store appends what the script holds beyond the head of db.
+// store moves what the script holds to the end of db.
 func (s *script) store(t testing.TB, db *sqlstore.DB) {
 	t.Helper()
 	tx, err := db.Begin(t.Context())
@@ -104,17 +104,17 @@ func (s *script) store(t testing.TB, db *sqlstore.DB) {
 		t.Fatalf("begin: %v", err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	from := tx.Head().Position
-	for len(s.log) > int(from) {
-		n := min(int(from)+1000, len(s.log))
-		if err := tx.Append(t.Context(), s.log[from:n]); err != nil {
+	for rest := s.log; len(rest) > 0; {
+		n := min(1000, len(rest))
+		if err := tx.Append(t.Context(), rest[:n]); err != nil {
 			t.Fatalf("append: %v", err)
 		}
-		from = int64(n)
+		rest = rest[n:]
 	}
 	if err := tx.Commit(); err != nil {
 		t.Fatalf("commit: %v", err)
 	}
+	s.log = s.log[:0]
 }
 
 func defaultBoard() events.BoardCreated {

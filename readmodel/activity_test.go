@@ -1,0 +1,98 @@
+package readmodel_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/agent-kanban/agent-kanban/events"
+	"github.com/agent-kanban/agent-kanban/readmodel"
+)
+
+func TestActivityIsInPlainWordsNewestFirst(t *testing.T) {
+	t.Parallel()
+	title := "x"
+	q := setup(
+		t, board(1, "B1", events.Private), member(1, 7, events.AgentRole), ticket(1, 1, 1, nil),
+		fact{1, 1, events.TicketMoved{FromColumnID: 1, FromColumn: "To Do", ColumnID: 2, Column: "Done", Rank: "a", OverLimit: true}},
+		fact{1, 1, events.TicketUpdated{Title: &title, Labels: &[]string{"a"}, ClearDue: true}},
+		board(2, "B2", events.Private), ticket(1, 2, 2, nil), fact{1, 2, events.TicketDeleted{}},
+	)
+	var got []string
+	cursor := ""
+	for {
+		page, err := q.Activity(t.Context(), 1, 2, cursor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if page.Total != 7 {
+			t.Errorf("total: got %d, want 7", page.Total)
+		}
+		for _, e := range page.Items {
+			got = append(got, fmt.Sprintf("%d %s %s", e.Position, e.Actor, e.Summary))
+		}
+		if page.NextCursor == nil {
+			break
+		}
+		cursor = *page.NextCursor
+	}
+	want := []string{
+		"8 ann deleted ticket 2", "7 ann created ticket 2 in To Do: Ticket 2",
+		"5 ann changed the title, labels and due date of B1-1",
+		"4 ann moved B1-1 from To Do to Done, past the WIP limit", "3 ann created B1-1 in To Do: Ticket 1",
+		"2 ann added user7 as agent", "1 ann created the board Board B1",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestUsers(t *testing.T) {
+	t.Parallel()
+	empty := setup(t)
+	if has, err := empty.HasUsers(t.Context()); err != nil || has {
+		t.Errorf("empty log: got %v, %v, want no users", has, err)
+	}
+	q := setup(
+		t, fact{0, 0, events.UserRegistered{UserID: 1, Name: "Ann", DisplayName: "Ann A.", Kind: events.Human, Admin: true}},
+		fact{0, 0, events.UserRegistered{UserID: 2, Name: "bot", Kind: events.Agent}},
+	)
+	if has, err := q.HasUsers(t.Context()); err != nil || !has {
+		t.Errorf("got %v, %v, want users", has, err)
+	}
+	u, err := q.UserByName(t.Context(), "ann")
+	if err != nil || u.ID != 1 || u.Username != "Ann" || !u.Admin || !u.Active || !u.CreatedAt.Equal(epoch) {
+		t.Errorf("by name: got %+v, %v", u, err)
+	}
+	if same, err := q.UserByID(t.Context(), 1); err != nil || same != u {
+		t.Errorf("by id: got %+v, %v, want %+v", same, err, u)
+	}
+	if _, err := q.UserByName(t.Context(), "nobody"); events.CodeOf(err) != events.CodeNotFound {
+		t.Errorf("nobody: got %v, want not_found", err)
+	}
+	page, err := q.Users(t.Context(), readmodel.UserFilter{Kind: events.Agent})
+	if err != nil || page.Total != 1 || len(page.Items) != 1 || page.Items[0].ID != 2 {
+		t.Errorf("agents: got %+v, %v, want user 2", page, err)
+	}
+}
+
+func TestTimesOfRows(t *testing.T) {
+	t.Parallel()
+	for _, at := range []time.Time{
+		epoch, epoch.Add(123456 * time.Microsecond), time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC),
+	} {
+		text := readmodel.FormatTime(at)
+		if want := at.Format("2006-01-02 15:04:05.000000"); text != want {
+			t.Errorf("format: got %q, want %q", text, want)
+		}
+		if got, err := readmodel.ParseTime(text); err != nil || !got.Equal(at) {
+			t.Errorf("parse %q: got %v, %v", text, got, err)
+		}
+	}
+	for _, bad := range []string{"", "2026-03-01", "2026-03-01 09:00:0x.000000"} {
+		if _, err := readmodel.ParseTime(bad); err == nil {
+			t.Errorf("parse %q: want an error", bad)
+		}
+	}
+}
