@@ -47,6 +47,8 @@ func problem(status int, body []byte) *events.Error {
 	return e
 }
 
+// codeOf is the server's table the other way round, for replies without a code;
+// a test holds the two together.
 func codeOf(status int) events.Code {
 	switch status {
 	case http.StatusUnauthorized:
@@ -69,7 +71,9 @@ func codeOf(status int) events.Code {
 		return events.CodeUnavailable
 	case http.StatusInsufficientStorage:
 		return events.CodeStorageFull
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+	case http.StatusUnprocessableEntity:
+		return events.CodeIdempotencyReused
+	case http.StatusBadRequest:
 		return events.CodeInvalid
 	default:
 		return events.CodeInternal

@@ -1,0 +1,368 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/agent-kanban/agent-kanban/commands"
+	"github.com/agent-kanban/agent-kanban/events"
+	kanbanhttp "github.com/agent-kanban/agent-kanban/http"
+	"github.com/agent-kanban/agent-kanban/http/client"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// setup returns a client of a server that answers with handle.
+func setup(t *testing.T, cfg client.Config, handle http.HandlerFunc) *client.Client {
+	t.Helper()
+	srv := httptest.NewServer(handle)
+	t.Cleanup(srv.Close)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	cfg.URL = srv.URL
+	cfg.HTTP = &http.Client{Transport: transport}
+	cfg.Backoff = time.Millisecond
+	c, err := client.New(cfg)
+	if err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	return c
+}
+
+func reply(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+}
+
+func TestNewRefusesBadAddresses(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"", "localhost:18000", "ftp://x", "http://", "http://%zz"} {
+		if _, err := client.New(client.Config{URL: address}); err == nil {
+			t.Errorf("New(%q) gave no error", address)
+		}
+	}
+}
+
+// Every code survives the wire, with and without the body that names it.
+func TestErrorsSurviveTheWire(t *testing.T) {
+	t.Parallel()
+	for _, code := range []events.Code{
+		events.CodeInvalid, events.CodeUnauthenticated, events.CodeForbidden, events.CodeNotFound, events.CodeConflict,
+		events.CodeNameTaken, events.CodeVersionMismatch, events.CodeWIPLimit, events.CodeColumnNotEmpty, events.CodeArchived,
+		events.CodeIdempotencyReused, events.CodeTooLarge, events.CodeRateLimited, events.CodeUnavailable,
+		events.CodeStorageFull, events.CodeMethodNotAllowed, events.CodeInternal,
+	} {
+		t.Run(string(code), func(t *testing.T) {
+			t.Parallel()
+			status := kanbanhttp.Status(code)
+			body := fmt.Sprintf(`{"title":"t","status":%d,"detail":"what to do","code":%q,"fields":{"a":"b"},"current_version":7,"since":5}`, status, code)
+			c := setup(t, client.Config{Retries: -1}, func(w http.ResponseWriter, r *http.Request) { reply(w, status, body) })
+			_, err := c.Board(t.Context(), "WEB")
+			var got *events.Error
+			if !errors.As(err, &got) {
+				t.Fatalf("error %v is no *events.Error", err)
+			}
+			if got.Code != code || got.Message != "what to do" || got.Fields["a"] != "b" || got.Version != 7 || got.Since != 5 {
+				t.Errorf("got %+v", got)
+			}
+			// A proxy answers without a code: the status gives the general one.
+			c = setup(t, client.Config{Retries: -1}, func(w http.ResponseWriter, r *http.Request) { reply(w, status, "<html>") })
+			_, err = c.Board(t.Context(), "WEB")
+			if got, want := events.CodeOf(err), kanbanhttp.CodeOf(status); got != want {
+				t.Errorf("status %d alone gave %q, want %q as the server maps it", status, got, want)
+			}
+		})
+	}
+}
+
+// A write that broke on the way is repeated with the same key; each write has
+// its own.
+func TestWritesAreRepeatedWithTheSameKey(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var keys []string
+	c := setup(t, client.Config{Token: "akb_x", UserAgent: "test"}, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		keys = append(keys, r.Header.Get("Idempotency-Key"))
+		if got := r.Header.Get("Authorization"); got != "Bearer akb_x" {
+			t.Errorf("Authorization = %q", got)
+		}
+		switch len(keys) {
+		case 1:
+			panic(http.ErrAbortHandler) // the connection breaks after the server has read it all
+		case 2:
+			w.Header().Set("Retry-After", "0")
+			reply(w, 503, `{"code":"unavailable"}`)
+		default:
+			reply(w, 201, `{"id":3,"key":"WEB"}`)
+		}
+	})
+	for range 2 {
+		board, err := c.CreateBoard(t.Context(), commands.CreateBoard{Name: "Website"})
+		if err != nil || board.ID != 3 {
+			t.Fatalf("CreateBoard = %+v, %v", board, err)
+		}
+	}
+	if len(keys) != 4 || keys[0] == "" || keys[0] != keys[1] || keys[1] != keys[2] || keys[3] == keys[0] {
+		t.Errorf("keys = %v, want three equal ones and another", keys)
+	}
+}
+
+func TestRefusalsAreNotRepeated(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	c := setup(t, client.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		calls++
+		reply(w, 409, `{"code":"wip_limit","detail":"full"}`)
+	})
+	_, err := c.MoveTicket(t.Context(), commands.MoveTicket{Ticket: "WEB-1", Column: "Doing"}, nil)
+	if events.CodeOf(err) != events.CodeWIPLimit || calls != 1 {
+		t.Errorf("got %v after %d calls, want a wip_limit after one", err, calls)
+	}
+}
+
+func TestLongRetryAfterIsNotAwaited(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	c := setup(t, client.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		calls++
+		w.Header().Set("Retry-After", "3600")
+		reply(w, 429, `{"code":"rate_limited"}`)
+	})
+	if _, err := c.Me(t.Context()); events.CodeOf(err) != events.CodeRateLimited || calls != 1 {
+		t.Errorf("got %v after %d calls", err, calls)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.NotFoundHandler())
+	srv.Close()
+	c, err := client.New(client.Config{URL: srv.URL, Backoff: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Health(t.Context())
+	var down *client.UnreachableError
+	if !errors.As(err, &down) || down.URL != srv.URL {
+		t.Errorf("got %v, want an *UnreachableError for %s", err, srv.URL)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Health(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: got %v", err)
+	}
+}
+
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	title, none := "T", []string{}
+	seven := int64(7)
+	for name, tc := range map[string]struct {
+		call                 func(ctx context.Context, c *client.Client) error
+		method, target, body string
+		ifMatch              string
+	}{
+		"board with a slash in its name": {
+			func(ctx context.Context, c *client.Client) error { _, err := c.Board(ctx, "A/B"); return err },
+			"GET", "/api/boards/A%2FB", "", "",
+		},
+		"update ticket": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.UpdateTicket(ctx, commands.UpdateTicket{Ticket: "WEB-1", Title: &title, Labels: &none, ClearDue: true}, &seven)
+				return err
+			},
+			"PATCH", "/api/tickets/WEB-1", `{"due_at":null,"labels":[],"title":"T"}`, `"v7"`,
+		},
+		"move ticket": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.MoveTicket(ctx, commands.MoveTicket{Ticket: "7", Column: "Done", Before: "WEB-2"}, nil)
+				return err
+			},
+			"POST", "/api/tickets/7/move", `{"column":"Done","before":"WEB-2"}`, "",
+		},
+		"tickets": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.Tickets(ctx, client.TicketQuery{Board: "WEB", Text: "a b", Paging: client.Paging{Limit: 5, Cursor: "x"}})
+				return err
+			},
+			"GET", "/api/tickets?board_id=WEB&cursor=x&limit=5&q=a+b", "", "",
+		},
+		"events": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.Events(ctx, client.EventQuery{After: 3, Types: []events.Type{"ticket_moved", "ticket_created"}})
+				return err
+			},
+			"GET", "/api/events?after=3&type=ticket_moved%2Cticket_created", "", "",
+		},
+		"one command": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.Do(ctx, commands.ArchiveBoard{Board: "1"})
+				return err
+			},
+			"POST", "/api/commands", `{"type":"archive_board","data":{"board":1}}`, "",
+		},
+		"two commands": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.Do(ctx, commands.ArchiveBoard{Board: "1"}, commands.RestoreBoard{Board: "WEB"})
+				return err
+			},
+			"POST", "/api/commands", `[{"type":"archive_board","data":{"board":1}},{"type":"restore_board","data":{"board":"WEB"}}]`, "",
+		},
+		"delete comment": {
+			func(ctx context.Context, c *client.Client) error { return c.DeleteComment(ctx, 9) },
+			"DELETE", "/api/comments/9", "", "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := setup(t, client.Config{}, func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				if r.Method != tc.method || r.URL.RequestURI() != tc.target || string(body) != tc.body {
+					t.Errorf("got %s %s %s, want %s %s %s", r.Method, r.URL.RequestURI(), body, tc.method, tc.target, tc.body)
+				}
+				if got := r.Header.Get("If-Match"); got != tc.ifMatch {
+					t.Errorf("If-Match = %q, want %q", got, tc.ifMatch)
+				}
+				reply(w, 200, "{}")
+			})
+			if err := tc.call(t.Context(), c); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// serveLog answers /api/log/head and pages of /api/events like the server.
+func serveLog(w http.ResponseWriter, r *http.Request, log []events.Envelope, visible func(*events.Envelope) bool) {
+	if r.URL.Path == "/api/log/head" {
+		head := events.Head{}
+		if len(log) > 0 {
+			head = log[len(log)-1].Head()
+		}
+		reply(w, 200, fmt.Sprintf(`{"log_id":"log-1","position":%d,"hash":%q}`, head.Position, head.Hash))
+		return
+	}
+	after, _ := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
+	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+	page := struct {
+		Items    []*events.Envelope `json:"items"`
+		Next     *string            `json:"next_cursor"`
+		Position int64              `json:"position"`
+	}{Items: []*events.Envelope{}, Position: after}
+	for i := int(after); i < len(log); i++ {
+		page.Position = log[i].Position
+		if visible(&log[i]) {
+			page.Items = append(page.Items, &log[i])
+		}
+		if len(page.Items) == limit || i-int(after) == 20 {
+			next := strconv.FormatInt(page.Position, 10)
+			page.Next = &next
+			break
+		}
+	}
+	_ = json.NewEncoder(w).Encode(page)
+}
+
+// sealed makes a log of n comments, one per minute from start.
+func sealed(t testing.TB, n int, start time.Time, correlation func(i int) string, at func(i int) time.Time) []events.Envelope {
+	t.Helper()
+	var head events.Head
+	log := make([]events.Envelope, n)
+	for i := range log {
+		e := events.Envelope{
+			Stream: events.BoardStream(1), Version: int64(i + 1), ID: "id" + strconv.Itoa(i), BoardID: 1, TicketID: 1,
+			RecordedAt: start.Add(time.Duration(i) * time.Minute), Actor: events.SystemActor, CommandID: strconv.Itoa(i),
+		}
+		if correlation != nil {
+			e.CorrelationID = correlation(i)
+		}
+		if at != nil {
+			e.RecordedAt = at(i)
+		}
+		var err error
+		if log[i], err = events.Seal(head, e, events.CommentAdded{CommentID: int64(i + 1), Text: "x"}); err != nil {
+			t.Fatal(err)
+		}
+		head = log[i].Head()
+	}
+	return log
+}
+
+// Pages without anything that the caller may see are no end of the log.
+func TestAllEventsGoesThroughEmptyPages(t *testing.T) {
+	t.Parallel()
+	log := sealed(t, 100, time.Now(), nil, nil)
+	c := setup(t, client.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		serveLog(w, r, log, func(e *events.Envelope) bool { return e.Position == 1 || e.Position == 99 })
+	})
+	var got []int64
+	for e, err := range c.AllEvents(t.Context(), client.EventQuery{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e.Position)
+	}
+	if fmt.Sprint(got) != "[1 99]" {
+		t.Errorf("got %v, want [1 99]", got)
+	}
+}
+
+// Since never skips an event that is recent, whatever an import brought.
+func TestSince(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)
+	imported := func(i int) string {
+		if i >= 20 && i < 60 {
+			return "import:abc"
+		}
+		return ""
+	}
+	long := func(i int) time.Time {
+		if imported(i) != "" {
+			return start.Add(-1000 * time.Hour).Add(time.Duration(i) * time.Second)
+		}
+		return start.Add(time.Duration(i) * time.Minute)
+	}
+	log := sealed(t, 100, start, imported, long)
+	c := setup(t, client.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		serveLog(w, r, log, func(*events.Envelope) bool { return true })
+	})
+	for _, minutes := range []int{-10, 0, 5, 19, 20, 40, 60, 61, 99, 1000} {
+		at := start.Add(time.Duration(minutes) * time.Minute)
+		after, err := c.Since(t.Context(), client.EventQuery{}, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range log[:after] {
+			if !log[i].RecordedAt.Before(at) {
+				t.Errorf("since minute %d starts after %d and skips position %d", minutes, after, i+1)
+			}
+		}
+		if int(after) < len(log) && minutes > 60 && minutes < 99 && after != int64(minutes) {
+			t.Errorf("since minute %d starts after %d, want %d", minutes, after, minutes)
+		}
+	}
+}
+
+func TestBadReplyIsAnError(t *testing.T) {
+	t.Parallel()
+	c := setup(t, client.Config{}, func(w http.ResponseWriter, r *http.Request) { reply(w, 200, "<html>") })
+	if _, err := c.Me(t.Context()); err == nil || !strings.Contains(err.Error(), "not what this program expects") {
+		t.Errorf("got %v", err)
+	}
+}
