@@ -76,11 +76,11 @@ func (r *Relay) write(ctx context.Context, stream jetstream.Stream, out *os.File
 		}
 		if position <= head.Position {
 			// Between damaged messages there may be some that the log has as well.
-			rows, err := r.config.Log.Read(ctx, events.Query{After: position - 1, UpTo: position, Limit: 1})
+			row, err := r.row(ctx, position)
 			if err != nil {
 				return found, err
 			}
-			if len(rows) == 1 && rows[0].Hash.String() == msg.Header.Get(HeaderHash) {
+			if row.Hash.String() == msg.Header.Get(HeaderHash) {
 				continue
 			}
 		}

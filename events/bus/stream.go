@@ -90,17 +90,22 @@ func sameConfig(got, want jetstream.StreamConfig) bool {
 }
 
 // create makes the stream anew, with first as the first sequence: FirstSeq is
-// honoured at creation only.
-func (r *Relay) create(ctx context.Context, first int64) error {
+// honoured at creation only. It reports whether the stream is empty: where only
+// its settings were lost, the server finds the messages again.
+func (r *Relay) create(ctx context.Context, first int64) (empty bool, err error) {
 	config := r.config.stream()
 	config.FirstSeq = uint64(first)
-	return r.request(ctx, "delete and create the stream", func(ctx context.Context) error {
+	err = r.request(ctx, "delete and create the stream", func(ctx context.Context) error {
 		if err := r.js.DeleteStream(ctx, StreamName); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return err
 		}
-		_, err := r.js.CreateStream(ctx, config)
+		stream, err := r.js.CreateStream(ctx, config)
+		if err == nil {
+			empty = stream.CachedInfo().State.LastSeq == uint64(first-1)
+		}
 		return err
 	})
+	return empty, err
 }
 
 // request gives each request to JetStream its own limit of time.

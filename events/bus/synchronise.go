@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -15,6 +16,7 @@ const (
 	reasonMissing  = "it was missing"
 	reasonEmpty    = "it was empty although the log is not"
 	reasonHoles    = "it had holes"
+	reasonHeadless = "it lost its beginning"
 	reasonDamaged  = "its newest message could not be read"
 	reasonAhead    = "it was ahead of the log"
 	reasonHistory  = "it held another history than the log"
@@ -115,7 +117,39 @@ func (r *Relay) compare(ctx context.Context, stream jetstream.Stream, state jets
 	case state.NumDeleted > 0 || int64(state.Msgs) != last-first+1:
 		return reasonHoles, nil
 	}
-	return "", nil
+	lost, err := r.beginsLate(ctx, state)
+	if lost {
+		reason = reasonHeadless
+	}
+	return reason, err
+}
+
+// beginsLate reports whether the stream should reach further back: neither size
+// nor age explains that the event before its first message is gone. A server
+// that misses its first block just starts with the next one.
+func (r *Relay) beginsLate(ctx context.Context, state jetstream.StreamState) (bool, error) {
+	first := int64(state.FirstSeq)
+	// keepFrom fills three quarters, by a rough estimate.
+	if first <= 1 || int64(state.Bytes) > r.config.MaxBytes/2 {
+		return false, nil
+	}
+	row, err := r.row(ctx, first-1)
+	if err != nil {
+		return false, err
+	}
+	return time.Since(row.RecordedAt) < r.config.MaxAge*9/10, nil
+}
+
+// row reads one event from the log.
+func (r *Relay) row(ctx context.Context, position int64) (events.Envelope, error) {
+	rows, err := r.config.Log.Read(ctx, events.Query{After: position - 1, UpTo: position, Limit: 1})
+	if err == nil {
+		err = contiguous(rows, position-1)
+	}
+	if err != nil {
+		return events.Envelope{}, fmt.Errorf("read the log: %w", err)
+	}
+	return rows[0], nil
 }
 
 // fork returns the last position up to which stream and log are the same: each
@@ -153,14 +187,11 @@ func (r *Relay) same(ctx context.Context, stream jetstream.Stream, position int6
 	if err != nil || msg == nil {
 		return false, false, err
 	}
-	rows, err := r.config.Log.Read(ctx, events.Query{After: position - 1, UpTo: position, Limit: 1})
-	if err == nil {
-		err = contiguous(rows, position-1)
-	}
+	row, err := r.row(ctx, position)
 	if err != nil {
-		return false, false, fmt.Errorf("read the log: %w", err)
+		return false, false, err
 	}
-	return msg.Header.Get(HeaderHash) == rows[0].Hash.String(), true, nil
+	return msg.Header.Get(HeaderHash) == row.Hash.String(), true, nil
 }
 
 // message returns the stream's message, nil where it is gone or damaged.
@@ -199,8 +230,14 @@ func (r *Relay) rebuild(ctx context.Context, head int64, reason string) (int64, 
 	if err != nil {
 		return 0, fmt.Errorf("read the log: %w", err)
 	}
-	if err := r.create(ctx, from); err != nil {
+	empty, err := r.create(ctx, from)
+	if err != nil {
 		return 0, err
+	}
+	if !empty {
+		// What is in it may be all that is left of something: compare first.
+		r.config.Logger.Info("stream was found again without its settings")
+		return r.synchronise(ctx, "")
 	}
 	if head == 0 && reason == reasonMissing {
 		r.config.Logger.Info("stream was created")
