@@ -20,7 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"kanban": main})
+	testscript.Main(m, map[string]func(){"kanban": program})
 }
 
 // The scripts in testdata drive the program as a user types it.
@@ -29,7 +29,9 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
-			e.Vars = append(e.Vars, "PORT=0", "DATA_DIR=data", "TZ=UTC")
+			// Otherwise every process that is built for the race detector rests a
+			// second at its end.
+			e.Vars = append(e.Vars, "PORT=0", "DATA_DIR=data", "TZ=UTC", "GORACE=atexit_sleep_ms=0 halt_on_error=1")
 			e.Values[servingKey{}] = new(current)
 			return os.Mkdir(filepath.Join(e.WorkDir, "data"), 0o700)
 		},
@@ -62,7 +64,7 @@ func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
 	s.cmd.Args = append([]string{"kanban", "serve"}, args...)
 	s.cmd.Dir = ts.MkAbs(".")
 	s.cmd.Stderr = &s.stderr
-	for _, name := range []string{"PATH", "HOME", "PORT", "DATA_DIR", "TZ", "TMPDIR", "REGISTRATION", "TESTING", "DATABASE_URL"} {
+	for _, name := range []string{"PATH", "HOME", "GORACE", "PORT", "DATA_DIR", "TZ", "TMPDIR", "REGISTRATION", "TESTING", "DATABASE_URL"} {
 		if v := ts.Getenv(name); v != "" {
 			s.cmd.Env = append(s.cmd.Env, name+"="+v)
 		}
