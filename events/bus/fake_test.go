@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -197,7 +198,7 @@ func (r *rig) pair(conn *nats.Conn, change ...func(*RelayConfig)) (*Tail, *Relay
 	}
 	config := RelayConfig{
 		Log: r.log, Tail: tail, Conn: conn, RecoveredDir: filepath.Join(r.dir, "recovered"),
-		Restart: r.srv.Restart,
+		Restart: r.srv.Restart, Logger: slog.New(slog.NewTextHandler(r.t.Output(), nil)),
 	}
 	for _, c := range change {
 		c(&config)

@@ -1,7 +1,20 @@
 package bus
 
 import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/agent-kanban/agent-kanban/events"
 )
 
 func TestRelayCopies(t *testing.T) {
@@ -16,5 +29,448 @@ func TestRelayCopies(t *testing.T) {
 	r.verify(1)
 	if s := r.relay.Status(); s.Rebuilds != 0 || s.LastError != "" || s.Lag != 0 {
 		t.Errorf("status: got %+v, want no trouble", s)
+	}
+}
+
+// A process that was killed after commits: the next one continues where the
+// stream ends, whether the last acknowledgement was seen or not.
+func TestRelayResumes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newLog(100))
+	r.run()
+	r.quit()
+	r.log.grow(50)
+	r.run()
+	r.verify(1)
+	r.quit()
+	r.run()
+	r.verify(1)
+	if s := r.relay.Status(); s.Rebuilds != 0 || s.LastError != "" {
+		t.Errorf("status: got %+v, want no trouble", s)
+	}
+}
+
+func TestStopFlushes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newLog(0))
+	r.run()
+	r.commit(5000)
+	r.relay.Stop()
+	r.relay.Stop()
+	r.verify(1)
+	if s := r.relay.Status(); s.State != StateStopped || s.Position != 5000 {
+		t.Errorf("status: got %+v, want stopped at 5000", s)
+	}
+	if err := r.relay.Start(t.Context()); !errors.Is(err, ErrStopped) {
+		t.Errorf("start again: got %v, want ErrStopped", err)
+	}
+}
+
+func TestServerRestartsUnderLoad(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newLog(0))
+	r.run()
+	sub := r.tail.Subscribe(0)
+	var load sync.WaitGroup
+	var restarts atomic.Bool
+	load.Go(func() {
+		for n := 0; !restarts.Load() || n < 200; n++ {
+			r.commit(5)
+			if n%20 == 0 {
+				<-time.After(time.Millisecond)
+			}
+		}
+	})
+	for range 5 {
+		if err := r.srv.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restarts.Store(true)
+	load.Wait()
+	r.level()
+	r.verify(1)
+	for next := int64(1); next <= r.log.head().Position; {
+		batch, err := sub.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range batch {
+			if e.Position != next {
+				t.Fatalf("subscription: got %d, want %d", e.Position, next)
+			}
+			next++
+		}
+	}
+}
+
+// Two relays that both believe to be the only one: the check-and-set fences.
+func TestTwoRelays(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newLog(10))
+	r.run()
+	user, password := r.srv.Credentials()
+	conn, err := Connect(t.Context(), "", r.srv, user, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	tail, relay := r.pair(conn)
+	if err := errors.Join(tail.Start(t.Context()), relay.Start(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		batch := r.log.grow(3)
+		r.tail.Publish(batch)
+		tail.Publish(batch)
+	}
+	done := func() bool { return relay.Status().Position == r.log.head().Position }
+	r.await("the second relay", done)
+	r.level()
+	relay.Stop()
+	tail.Stop()
+	r.verify(1)
+	t.Logf("first %+v, second %+v", r.relay.Status(), relay.Status())
+	if s := r.relay.Status(); s.Rebuilds != 1 || s.Restarts != 0 || len(s.Recovered) != 0 {
+		t.Errorf("status: got %+v, want no repair", s)
+	}
+}
+
+// What other processes commit reaches a Tail through the stream, long before
+// the poll.
+func TestOtherProcessesCommit(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newLog(10))
+	r.run()
+	other, err := NewTail(TailConfig{Log: r.log, Conn: r.conn, Poll: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer other.Stop()
+	sub := other.Subscribe(10)
+	for next := int64(11); next <= 200; {
+		if next == r.log.head().Position+1 {
+			r.commit(19)
+		}
+		batch, err := sub.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if batch[0].Position != next {
+			t.Fatalf("got %d, want %d", batch[0].Position, next)
+		}
+		next += int64(len(batch))
+	}
+	if other.Holes() != 0 {
+		t.Errorf("holes: got %d, want none", other.Holes())
+	}
+}
+
+func TestStreamDeletedWhileIdle(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newLog(100))
+	r.run(func(c *RelayConfig) { c.CheckEvery = 5 * time.Millisecond })
+	if err := r.js.DeleteStream(t.Context(), StreamName); err != nil {
+		t.Fatal(err)
+	}
+	r.await("the rebuild", func() bool { return r.relay.Status().Rebuilds == 2 }) // one at the start
+	r.level()
+	r.verify(1)
+}
+
+func TestStreamDeletedUnderLoad(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newLog(100))
+	r.run()
+	r.commit(500)
+	if err := r.js.DeleteStream(t.Context(), StreamName); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		r.commit(50)
+	}
+	r.await("the rebuild", func() bool { return r.relay.Status().Rebuilds == 2 }) // one at the start
+	r.level()
+	r.verify(1)
+}
+
+// Somebody else writes into the stream: what does not stem from the log is kept
+// aside and the stream made anew.
+func TestForeignMessages(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newLog(100))
+	r.run(func(c *RelayConfig) { c.CheckEvery = 5 * time.Millisecond })
+	if _, err := r.js.Publish(t.Context(), "kanban.1.ticket_moved", []byte(`{"forged":true}`)); err != nil {
+		t.Fatal(err)
+	}
+	r.await("the rebuild", func() bool { return r.relay.Status().LastRebuild == reasonAhead })
+	r.level()
+	r.verify(1)
+	if got := r.relay.Status().Recovered; len(got) != 1 || filepath.Base(got[0]) != "events-101-101.jsonl" {
+		t.Errorf("recovered: got %v, want the foreign message", got)
+	}
+}
+
+func TestRebuildOnDemand(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newLog(100))
+	r.run()
+	r.relay.Rebuild("data was redacted")
+	r.await("the rebuild", func() bool { return r.relay.Status().Rebuilds == 2 })
+	r.level()
+	r.verify(1)
+	if s := r.relay.Status(); s.LastRebuild != "data was redacted" || s.LastError != "" {
+		t.Errorf("status: got %+v", s)
+	}
+}
+
+func TestOlderSettings(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*jetstream.StreamConfig)
+		reason string
+	}{
+		"updated":  {func(c *jetstream.StreamConfig) { c.MaxAge, c.MaxMsgs = time.Hour, 50_000 }, ""},
+		"recreate": {func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }, reasonSettings},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, newLog(100))
+			config := RelayConfig{}.withDefaults().stream()
+			config.MaxBytes = 8 << 20
+			test.change(&config)
+			if _, err := r.js.CreateStream(t.Context(), config); err != nil {
+				t.Fatal(err)
+			}
+			r.run()
+			if name == "updated" {
+				r.verify(1)
+				r.quit()
+				r.run()
+			}
+			r.verify(1)
+			stream, err := r.js.Stream(t.Context(), StreamName)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := stream.CachedInfo().Config, r.relay.config.stream(); !sameConfig(got, want) {
+				t.Errorf("settings: got %+v, want %+v", got, want)
+			}
+			if name == "recreate" {
+				return // it was empty as well, which is found first
+			}
+			if s := r.relay.Status(); s.LastRebuild != test.reason {
+				t.Errorf("status: got %+v, want the reason %q", s, test.reason)
+			}
+		})
+	}
+}
+
+// The window: what is too old or too much is left to the table.
+func TestStreamKeepsAWindow(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newFatLog(1000, 4<<10))
+	r.run(func(c *RelayConfig) { c.MaxBytes = 2 << 20 })
+	stream, err := r.js.Stream(t.Context(), StreamName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := int64(stream.CachedInfo().State.FirstSeq)
+	if from < 500 || from > 800 {
+		t.Errorf("first: got %d, want about three quarters of 2 MiB", from)
+	}
+	r.verify(from)
+	r.quit()
+	r.run(func(c *RelayConfig) { c.MaxBytes = 2 << 20 })
+	if s := r.relay.Status(); s.Rebuilds != 0 {
+		t.Errorf("next start: got %+v, want no rebuild", s)
+	}
+	r.quit()
+
+	// All of it is older than a minute; the newest event stays in any case.
+	r.log.grow(1)
+	r.run(func(c *RelayConfig) { c.MaxBytes, c.MaxAge = 2<<20, time.Minute })
+	r.relay.Rebuild("test")
+	r.await("the rebuild", func() bool { return r.relay.Status().Rebuilds == 1 })
+	r.level()
+	r.verify(1001)
+}
+
+func TestFarBehind(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newFatLog(10, 100))
+	small := func(c *RelayConfig) { c.MaxBytes = 2 << 20 }
+	r.run(small)
+	r.quit()
+	r.log.grow(farBehind + 1)
+	r.run(small)
+	if s := r.relay.Status(); s.LastRebuild != reasonBehind {
+		t.Errorf("status: got %+v, want a rebuild because %q", s, reasonBehind)
+	}
+}
+
+func TestEventTooLargeForTheBus(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newLog(3))
+	r.log.fat = strings.Repeat("y", 9<<20)
+	r.log.grow(1)
+	r.log.fat = ""
+	r.log.grow(3)
+	r.run()
+	stream, err := r.js.Stream(t.Context(), StreamName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, err := stream.GetMsg(t.Context(), 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e events.Envelope
+	if err := e.UnmarshalJSON(msg.Data); err != nil {
+		t.Fatal(err)
+	}
+	if !e.Redacted() || e.Hash != r.log.row(4).Hash || events.Check(r.log.rows[2].Head(), &e) != nil {
+		t.Errorf("got %s, want the event without its data, its chain intact", msg.Data)
+	}
+}
+
+// deafConn leads to a server that can be made to keep silent, as one does whose
+// disk is full: connections stay open, requests are not answered.
+type deafServer struct {
+	inner nats.InProcessConnProvider
+	deaf  atomic.Bool
+}
+
+func (s *deafServer) InProcessConn() (net.Conn, error) {
+	conn, err := s.inner.InProcessConn()
+	return &deafConn{conn, &s.deaf}, err
+}
+
+type deafConn struct {
+	net.Conn
+	deaf *atomic.Bool
+}
+
+func (c *deafConn) Write(p []byte) (int, error) {
+	if c.deaf.Load() {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+func TestSilentServerIsRestarted(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newLog(10))
+	server := &deafServer{inner: r.srv}
+	user, password := r.srv.Credentials()
+	r.conn.Close()
+	conn, err := Connect(t.Context(), "", server, user, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.conn = conn
+	if r.js, err = jetstream.New(conn); err != nil {
+		t.Fatal(err)
+	}
+	var calls atomic.Int64
+	r.run(func(c *RelayConfig) {
+		c.AckTimeout, c.RestartPause = 50*time.Millisecond, time.Millisecond
+		c.Restart = func(ctx context.Context) error {
+			if calls.Add(1) == 1 {
+				return errDisk
+			}
+			server.deaf.Store(false)
+			return r.srv.Restart(ctx)
+		}
+	})
+	server.deaf.Store(true)
+	r.commit(5000)
+	r.await("trouble", func() bool { return r.relay.Status().State == StateFailing })
+	// Commands and those who follow the log do not notice.
+	sub := r.tail.Subscribe(5010)
+	r.commit(1)
+	if batch, err := sub.Next(t.Context()); err != nil || batch[0].Position != 5011 {
+		t.Errorf("next: got %v (%v), want 5011 while the bus is silent", batch, err)
+	}
+	r.level()
+	r.verify(1)
+	if s := r.relay.Status(); s.Restarts < 2 || s.LastError == "" || s.LastErrorAt.IsZero() {
+		t.Errorf("status: got %+v, want the restarts and an error", s)
+	}
+}
+
+// No server at all: neither start nor stop hang on it, and the relay catches up
+// when it comes.
+func TestServerIsAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newLog(10))
+	r.srv.Stop()
+	r.start(func(c *RelayConfig) { c.StartTimeout, c.Restart = 10*time.Millisecond, nil })
+	r.await("the failure", func() bool { return r.relay.Status().State == StateFailing })
+	r.commit(10)
+	if s := r.relay.Status(); s.Lag != 20 {
+		t.Errorf("lag: got %+v, want 20", s)
+	}
+	if err := r.srv.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.level()
+	r.verify(1)
+	r.srv.Stop()
+	r.await("the failure", func() bool { return r.relay.Status().State == StateFailing })
+	r.relay.Stop()
+}
+
+func TestLogFailsForAWhile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newLog(10))
+	r.log.fail(errDisk)
+	if err := func() error {
+		tail, _ := r.pair(r.conn)
+		return tail.Start(t.Context())
+	}(); !errors.Is(err, errDisk) {
+		t.Errorf("start of the tail: got %v, want the log's error", err)
+	}
+	r.log.fail(nil)
+	r.tail, r.relay = r.pair(r.conn, func(c *RelayConfig) { c.StartTimeout = 10 * time.Millisecond })
+	if err := r.tail.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.log.fail(errDisk)
+	if err := r.relay.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.await("the failure", func() bool { return strings.Contains(r.relay.Status().LastError, errDisk.Error()) })
+	r.log.fail(nil)
+	r.level()
+	r.verify(1)
+	if s := r.relay.Status(); s.Restarts != 0 {
+		t.Errorf("status: got %+v, want no restart of a server that is innocent", s)
+	}
+}
+
+func TestRelayRefusals(t *testing.T) {
+	t.Parallel()
+	tail, err := NewTail(TailConfig{Log: newLog(0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, config := range map[string]RelayConfig{
+		"nothing":  {},
+		"no conn":  {Log: newLog(0), Tail: tail, RecoveredDir: "x"},
+		"negative": {Log: newLog(0), Tail: tail, RecoveredDir: "x", Conn: &nats.Conn{}, InFlight: -1},
+	} {
+		if _, err := NewRelay(config); err == nil {
+			t.Errorf("%s: got no error", name)
+		}
+	}
+	if _, err := NewTail(TailConfig{}); err == nil {
+		t.Error("tail without a log: got no error")
+	}
+	if _, err := NewTail(TailConfig{Log: newLog(0), MaxBatch: -1}); err == nil {
+		t.Error("tail with a negative limit: got no error")
 	}
 }

@@ -2,8 +2,9 @@ package bus
 
 import "github.com/agent-kanban/agent-kanban/events"
 
-// chunkSize is how many envelopes are kept in one piece. A subscription that
-// lags gets them together however small the batches were in which they came.
+// chunkSize is how many envelopes are kept in one piece, fewer in a small
+// window. A subscription that lags gets them together however small the batches
+// were in which they came.
 const chunkSize = 256
 
 // overhead is what an envelope takes besides its text, roughly.
@@ -56,7 +57,7 @@ func (w *window) add(batch []events.Envelope) bool {
 func (w *window) push(e events.Envelope) {
 	last := len(w.chunks) - 1
 	if last < 0 || len(w.chunks[last].list) == cap(w.chunks[last].list) || w.chunks[last].bytes > w.maxBytes/8 {
-		w.chunks = append(w.chunks, chunk{list: make([]events.Envelope, 0, chunkSize)})
+		w.chunks = append(w.chunks, chunk{list: make([]events.Envelope, 0, max(1, min(chunkSize, w.maxEvents/4)))})
 		last++
 	}
 	size := len(e.JSON()) + overhead
