@@ -26,12 +26,23 @@ func TestMain(m *testing.M) {
 // The scripts in testdata drive the program as a user types it.
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	sample, err := filepath.Abs("../../../shared/data/original_agent_kanban.db")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
+		Condition: func(condition string) (bool, error) {
+			if condition != "realdata" {
+				return false, errors.New("there is no such condition")
+			}
+			_, err := os.Stat(sample)
+			return err == nil, nil
+		},
 		Setup: func(e *testscript.Env) error {
 			// Otherwise every process that is built for the race detector rests a
 			// second at its end.
-			e.Vars = append(e.Vars, "PORT=0", "DATA_DIR=data", "TZ=UTC", "GORACE=atexit_sleep_ms=0 halt_on_error=1")
+			e.Vars = append(e.Vars, "REALDATA="+sample, "PORT=0", "DATA_DIR=data", "TZ=UTC", "GORACE=atexit_sleep_ms=0 halt_on_error=1")
 			e.Values[servingKey{}] = new(current)
 			return os.Mkdir(filepath.Join(e.WorkDir, "data"), 0o700)
 		},
