@@ -3,13 +3,14 @@
 // browser. It owns listening, serving and closing, so that nobody else needs
 // net/http.
 //
-// It imports events, commands, readmodel and auth. What it needs from the rest
+// It imports events, commands, readmodel and auth; http/live is its WebSocket
+// feed. What it needs from the rest
 // of the house (the bus, the projections) it declares as small interfaces in
 // deps.go.
 //
 //	srv, err := kanbanhttp.New(kanbanhttp.Config{Addr: "127.0.0.1:18000"}, kanbanhttp.Deps{
 //		Commands: sequencer, Queries: queries, Auth: accounts, Log: store,
-//		Watermark: runner.Watermark(), Timeline: timeline,
+//		Watermark: watermark, Setup: setup, Timeline: timeline,
 //		Subscribe: func(after int64) kanbanhttp.Subscription { return tail.Subscribe(after) },
 //	})
 //	err = srv.Start()

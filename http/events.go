@@ -12,6 +12,7 @@ import (
 	"github.com/agent-kanban/agent-kanban/auth"
 	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/events"
+	"github.com/agent-kanban/agent-kanban/http/live"
 )
 
 type eventFilter struct {
@@ -162,7 +163,7 @@ func (s *Server) sight(p auth.Principal) *sight {
 
 func (v *sight) sees(ctx context.Context, e *events.Envelope) (bool, error) {
 	if e.BoardID == 0 {
-		return seesPersonal(&v.p, e), nil
+		return live.SeesPersonal(&v.p, e), nil
 	}
 	visible, known := v.boards[e.BoardID]
 	if known {
@@ -215,6 +216,9 @@ func (s *Server) follow(c *call, q events.Query) error {
 	if q.Stream != "" || len(q.Types) > 0 || q.Actor != "" {
 		head, err := s.deps.Log.Head(ctx)
 		if err != nil {
+			return s.endStream(c, err)
+		}
+		if err := s.deps.Watermark.Wait(ctx, head.Position); err != nil {
 			return s.endStream(c, err)
 		}
 		if err := s.past(ctx, out, sight, q, head.Position); err != nil {
@@ -273,7 +277,7 @@ func (s *Server) present(ctx context.Context, out *sse, sight *sight, q events.Q
 		}
 		for i := range batch {
 			e := &batch[i]
-			if changesAccess(e) {
+			if live.ChangesAccess(e) {
 				if e.BoardID != 0 {
 					delete(sight.boards, e.BoardID)
 				} else if sight.p.Actor.ID == events.StreamID(e.Stream) {

@@ -1,23 +1,52 @@
 package http
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
 
-	"github.com/gin-gonic/gin"
-
+	"github.com/agent-kanban/agent-kanban/auth"
+	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/events"
+	"github.com/agent-kanban/agent-kanban/http/live"
 )
+
+// newFeed makes the live feed of this server.
+func (s *Server) newFeed() (*live.Feed, error) {
+	return live.New(live.Config{
+		AuthWait: s.cfg.AuthWait, Wait: s.cfg.Wait, Backlog: s.cfg.Backlog, OriginAllowed: s.originAllowed,
+		Refuse: func(_ http.ResponseWriter, r *http.Request, e *events.Error) { s.fail(callOf(r.Context()), e) },
+		Taken:  s.shots.touch, Log: s.log,
+	}, live.Deps{
+		Log: s.deps.Log, Watermark: s.deps.Watermark, Boards: boards{s}, Credentials: s.deps.Auth,
+		Subscribe: func(after int64) live.Subscription { return s.deps.Subscribe(after) },
+	})
+}
+
+// boards answers the feed.
+type boards struct{ s *Server }
+
+var _ live.Boards = boards{}
+
+// BoardID implements live.Boards.
+func (b boards) BoardID(ctx context.Context, ref commands.Ref) (int64, error) {
+	return b.s.boardID(ctx, ref)
+}
+
+// MayRead implements live.Boards.
+func (b boards) MayRead(ctx context.Context, p auth.Principal, board int64) error {
+	return b.s.mayRead(ctx, p, board)
+}
 
 func (s *Server) liveRoutes() {
 	const tag = "live"
-	register(s, op{method: "GET", path: "/ws/stats", id: "ws_stats", summary: "Counts of the live feed; from this machine, or for an admin", tag: tag, reply: feedStats{}, open: true},
+	register(s, op{method: "GET", path: "/ws/stats", id: "ws_stats", summary: "Counts of the live feed; from this machine, or for an admin", tag: tag, reply: live.Stats{}, open: true},
 		func(c *call, _ *nothing) (answer, error) {
 			if err := s.inside(c); err != nil {
 				return answer{}, err
 			}
-			return answer{view: s.feed.stats()}, nil
+			return answer{view: s.feed.Stats()}, nil
 		})
 	register(s, op{method: "GET", path: "/ws/connect", id: "ws_connect", summary: "WebSocket of live events: Authorization header, ?ticket=, or a first frame {\"type\":\"auth\",\"token\":…}", tag: tag, status: http.StatusSwitchingProtocols, open: true},
 		func(c *call, in *struct {
@@ -30,35 +59,21 @@ func (s *Server) liveRoutes() {
 
 // connect serves one WebSocket from here to its end.
 func (s *Server) connect(c *call, ticket string) error {
-	se := newSession(s.feed)
+	var p *auth.Principal
 	switch {
 	case bearer(c.gin.Request) != "":
 		if err := s.signIn(c); err != nil {
 			return err
 		}
-		se.principal, se.signedIn = c.principal, true
-	case ticket != "":
-		if !websocketRequest(c.gin) { // do not use the ticket up for nothing
-			break
-		}
-		p, err := s.deps.Auth.RedeemTicket(c.ctx(), ticket)
+		p = &c.principal
+	case ticket != "" && strings.EqualFold(c.header("Upgrade"), "websocket"): // else it would be used up for nothing
+		redeemed, err := s.deps.Auth.RedeemTicket(c.ctx(), ticket)
 		if err != nil {
 			return err
 		}
-		se.principal, se.signedIn = p, true
+		p = &redeemed
 	}
-	if !s.feed.enter() {
-		return events.Errorf(events.CodeUnavailable, "The server is stopping. Try again in a moment.")
-	}
-	defer s.feed.open.Done()
-	defer se.closers.Wait()
-	// What melody refuses it answers itself, through Upgrader.Error.
-	_ = s.feed.melody.HandleRequestWithKeys(c.gin.Writer, c.gin.Request, map[string]any{sessionKey: se})
-	return nil
-}
-
-func websocketRequest(g *gin.Context) bool {
-	return strings.EqualFold(g.Request.Header.Get("Upgrade"), "websocket")
+	return s.feed.Serve(c.gin.Writer, c.gin.Request, p)
 }
 
 // originAllowed admits programs (no Origin), the server's own pages and the

@@ -15,6 +15,7 @@ import (
 
 	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/events"
+	"github.com/agent-kanban/agent-kanban/http/live"
 )
 
 type frame struct {
@@ -156,13 +157,13 @@ func TestSocketCredentials(t *testing.T) {
 	s, _, _ = a.dial("")
 	s.send(`{"type":"auth","token":"akb_wrong"}`)
 	s.want("error")
-	s.wantClose(closeUnauthenticated)
+	s.wantClose(live.CloseUnauthenticated)
 	s, _, _ = a.dial("")
 	s.send(`{"type":"subscribe_board","board_id":1}`)
 	s.want("error")
-	s.wantClose(closeUnauthenticated)
+	s.wantClose(live.CloseUnauthenticated)
 	s, _, _ = a.dial("")
-	s.wantClose(closeUnauthenticated) // says nothing at all
+	s.wantClose(live.CloseUnauthenticated) // says nothing at all
 
 	for origin, ok := range map[string]bool{"https://evil.example": false, "https://board.example": true, a.url: true, "null": false} {
 		s, resp, err := a.dial("", "Authorization: Bearer "+ann, "Origin: "+origin)
@@ -303,7 +304,7 @@ func TestSocketObeysPermissions(t *testing.T) {
 	}
 	admin.want("connected")
 	a.do("DELETE", fmt.Sprintf("/api/auth/tokens/%d", issued.ID), a.user("bob", false), "").want(204)
-	agent.wantClose(closeUnauthenticated)
+	agent.wantClose(live.CloseUnauthenticated)
 	admin.want("token_revoked")
 	a.do("GET", "/api/boards", issued.Token, "").want(401)
 	if r := a.do("GET", "/api/events?type=token_issued", ann, "").want(200); strings.Contains(r.body, "mine") {
@@ -336,7 +337,7 @@ func TestSlowSocket(t *testing.T) {
 	}
 	text := strings.Repeat("long ", 2000)
 	writes := 0
-	for ; a.server.feed.slow.Load() == 0; writes++ {
+	for ; a.server.feed.Stats().SlowClosed == 0; writes++ {
 		if writes == 5000 {
 			t.Fatal("the slow client is never noticed")
 		}
@@ -347,7 +348,7 @@ func TestSlowSocket(t *testing.T) {
 		}
 		fast.want("ticket_created") // is not held up by the other
 	}
-	slow.wantClose(closeTooSlow)
+	slow.wantClose(live.CloseTooSlow)
 	// It comes again with the last position it has.
 	again := a.connect("bob")
 	again.send(fmt.Sprintf(`{"type":"subscribe_board","board_id":%d,"since":0}`, id))

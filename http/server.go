@@ -15,6 +15,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
+
+	"github.com/agent-kanban/agent-kanban/http/live"
 )
 
 // maxBody bounds every request body.
@@ -65,12 +67,6 @@ func (c Config) withDefaults() Config {
 	if c.Heartbeat == 0 {
 		c.Heartbeat = 15 * time.Second
 	}
-	if c.AuthWait == 0 {
-		c.AuthWait = 5 * time.Second
-	}
-	if c.Backlog == 0 {
-		c.Backlog = 4 << 20
-	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -107,7 +103,7 @@ type Server struct {
 	handler http.Handler
 	api     huma.API
 	http    *http.Server
-	feed    *feed
+	feed    *live.Feed
 	shots   *snapshotCache
 	origins map[string]bool
 	started time.Time
@@ -138,7 +134,10 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	for _, o := range cfg.CORSOrigins {
 		s.origins[strings.ToLower(o)] = true
 	}
-	s.feed = newFeed(s)
+	var err error
+	if s.feed, err = s.newFeed(); err != nil {
+		return nil, fmt.Errorf("http server: %w", err)
+	}
 	if err := s.routes(); err != nil {
 		return nil, fmt.Errorf("http server: %w", err)
 	}
@@ -161,12 +160,15 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Start listens and serves until Shutdown. It returns once connections are
 // accepted.
 func (s *Server) Start() error {
+	if s.listener != nil || s.stopping.Err() != nil {
+		return errors.New("start http server: it was started or shut down before")
+	}
 	ln, err := net.Listen("tcp", s.cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", s.cfg.Addr, err)
 	}
 	s.listener = ln
-	if err := s.feed.start(); err != nil {
+	if err := s.feed.Start(); err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	s.running.Go(func() {
@@ -206,7 +208,7 @@ func (s *Server) URL() string {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.halt()
 	err := s.http.Shutdown(ctx)
-	s.feed.stop(ctx)
+	s.feed.Stop(ctx)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("shut down: %w", err), s.http.Close())
 	}

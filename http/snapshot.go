@@ -148,7 +148,7 @@ func (s *Server) snapshot(ctx context.Context, board int64) (answer, error) {
 	// has read that far; else it cannot know of what came last.
 	at := s.deps.Watermark.Position()
 	cached := func() (answer, bool) {
-		if s.feed.seen.Load() < at {
+		if s.feed.Seen() < at {
 			return answer{}, false
 		}
 		e := s.shots.get(board)
@@ -178,7 +178,7 @@ func (s *Server) snapshot(ctx context.Context, board int64) (answer, error) {
 	}
 	head := len(snapshotHead) + len(strconv.FormatInt(shot.Position, 10))
 	e := &encodedSnapshot{rest: buf.Bytes()[head:], position: shot.Position}
-	if s.feed.seen.Load() > 0 && shot.Position >= s.feed.begun {
+	if s.feed.Seen() > 0 && shot.Position >= s.feed.Begun() {
 		s.shots.put(board, e)
 	}
 	return e.answer(shot.Position), nil

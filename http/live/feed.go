@@ -1,7 +1,9 @@
-package http
+package live
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -9,18 +11,18 @@ import (
 
 	"github.com/olahol/melody"
 
-	"github.com/agent-kanban/agent-kanban/auth"
 	"github.com/agent-kanban/agent-kanban/events"
 )
 
-// feed carries events from the log to the WebSocket sessions. Two goroutines:
+// Feed carries events from the log to the WebSocket sessions. Two goroutines:
 // collect takes batches as they are committed, publish sends whatever of them
 // the read model already holds. So everything that piled up while a round was
 // sent goes out as one message per client in the next.
 //
-// Lock order: feed.mu, then session.mu.
-type feed struct {
-	s      *Server
+// Lock order: Feed.mu, then session.mu.
+type Feed struct {
+	cfg    Config
+	deps   Deps
 	melody *melody.Melody
 
 	mu       sync.Mutex
@@ -35,7 +37,7 @@ type feed struct {
 	running sync.WaitGroup // collect and publish
 	open    sync.WaitGroup // sockets
 	seen    atomic.Int64   // last position that collect took
-	begun   int64          // the feed knows every event after this one
+	begun   atomic.Int64   // where collect started
 	notices atomic.Int64   // events given to sessions
 	slow    atomic.Int64   // sessions closed for being slow
 }
@@ -44,9 +46,14 @@ type feed struct {
 // collect never starves, little enough that publish's rounds stay small.
 const queueLength = 256
 
-func newFeed(s *Server) *feed {
-	f := &feed{
-		s: s, melody: melody.New(), sessions: map[*session]struct{}{},
+// New returns a feed that is not running yet.
+func New(cfg Config, deps Deps) (*Feed, error) {
+	cfg = cfg.withDefaults()
+	if err := errors.Join(cfg.validate(), deps.validate()); err != nil {
+		return nil, fmt.Errorf("live feed: %w", err)
+	}
+	f := &Feed{
+		cfg: cfg, deps: deps, melody: melody.New(), sessions: map[*session]struct{}{},
 		boards: map[int64]map[*session]*subscription{}, queue: make(chan []events.Envelope, queueLength),
 	}
 	m := f.melody
@@ -55,43 +62,44 @@ func newFeed(s *Server) *feed {
 	m.Config.PongWait = 75 * time.Second
 	m.Config.WriteWait = 10 * time.Second
 	m.Config.MessageBufferSize = 8 // of melody; ours is in session
-	m.Upgrader.CheckOrigin = s.originAllowed
+	m.Upgrader.CheckOrigin = cfg.OriginAllowed
 	m.Upgrader.WriteBufferSize = 4096
 	m.Upgrader.HandshakeTimeout = 10 * time.Second
-	m.Upgrader.Error = func(w http.ResponseWriter, r *http.Request, code int, reason error) {
-		c := callOf(r.Context())
+	m.Upgrader.Error = func(w http.ResponseWriter, r *http.Request, code int, _ error) {
 		e := events.Errorf(events.CodeInvalid, "This address speaks WebSocket. Connect with a WebSocket client.")
 		if code == http.StatusForbidden {
 			e = events.Errorf(events.CodeForbidden, "Pages of this origin may not connect. The operator can allow it with CORS_ORIGINS.")
 		}
-		s.fail(c, e)
+		cfg.Refuse(w, r, e)
 	}
 	m.HandleConnect(func(ms *melody.Session) { sessionOf(ms).begin() })
 	m.HandleMessage(func(ms *melody.Session, text []byte) { sessionOf(ms).receive(text) })
 	m.HandleMessageBinary(func(ms *melody.Session, _ []byte) { sessionOf(ms).refuse("binary", "Send text frames.") })
 	m.HandleSentMessage(func(ms *melody.Session, _ []byte) { sessionOf(ms).written() })
 	m.HandleDisconnect(func(ms *melody.Session) { sessionOf(ms).end() })
-	return f
+	return f, nil
 }
 
-// start follows the log from its head.
-func (f *feed) start() error {
+// Start follows the log from its head.
+func (f *Feed) Start() error {
 	ctx, cancel := context.WithCancel(context.Background())
-	head, err := f.s.deps.Log.Head(ctx)
+	head, err := f.deps.Log.Head(ctx)
 	if err != nil {
 		cancel()
-		return err
+		return fmt.Errorf("live feed: %w", err)
 	}
-	f.cancel, f.claimed, f.begun = cancel, head.Position, head.Position
+	f.cancel, f.claimed = cancel, head.Position
+	f.begun.Store(head.Position)
 	f.seen.Store(head.Position)
-	sub := f.s.deps.Subscribe(head.Position)
+	sub := f.deps.Subscribe(head.Position)
 	f.running.Go(func() { f.collect(ctx, sub) })
 	f.running.Go(func() { f.publish(ctx) })
 	return nil
 }
 
-// stop says goodbye to every socket and waits for them and for the goroutines.
-func (f *feed) stop(ctx context.Context) {
+// Stop says goodbye to every socket and waits for them and for the goroutines, no longer
+// than ctx with those that do not answer. It is safe twice and before Start.
+func (f *Feed) Stop(ctx context.Context) {
 	f.mu.Lock()
 	f.stopped = true
 	all := make([]*session, 0, len(f.sessions))
@@ -118,7 +126,7 @@ func (f *feed) stop(ctx context.Context) {
 	f.running.Wait()
 }
 
-func (f *feed) collect(ctx context.Context, sub Subscription) {
+func (f *Feed) collect(ctx context.Context, sub Subscription) {
 	pause := time.Duration(0)
 	for {
 		batch, err := sub.Next(ctx)
@@ -127,7 +135,7 @@ func (f *feed) collect(ctx context.Context, sub Subscription) {
 			return
 		case err != nil:
 			// The cursor stays where it is, so a later try goes on from there.
-			f.s.log.Error("live feed reads the log", "error", err)
+			f.cfg.Log.Error("live feed reads the log", "error", err)
 			pause = min(max(2*pause, 50*time.Millisecond), 2*time.Second)
 			select {
 			case <-time.After(pause):
@@ -137,7 +145,7 @@ func (f *feed) collect(ctx context.Context, sub Subscription) {
 			continue
 		}
 		pause = 0
-		f.s.shots.touch(batch)
+		f.cfg.Taken(batch)
 		f.seen.Store(batch[len(batch)-1].Position)
 		select {
 		case f.queue <- batch:
@@ -151,7 +159,7 @@ func (f *feed) collect(ctx context.Context, sub Subscription) {
 // enough to be read in one go.
 const roundEvents = 512
 
-func (f *feed) publish(ctx context.Context) {
+func (f *Feed) publish(ctx context.Context) {
 	var round [][]events.Envelope
 	for {
 		round = round[:0]
@@ -167,7 +175,7 @@ func (f *feed) publish(ctx context.Context) {
 			return
 		}
 		// Whatever else the read model holds by now goes along.
-		for at := f.s.deps.Watermark.Position(); count < roundEvents && last < at; {
+		for at := f.deps.Watermark.Position(); count < roundEvents && last < at; {
 			var next []events.Envelope
 			select {
 			case next = <-f.queue:
@@ -186,14 +194,14 @@ func (f *feed) publish(ctx context.Context) {
 	}
 }
 
-func (f *feed) wait(ctx context.Context, pos int64) bool {
-	return f.s.deps.Watermark.Position() >= pos || f.s.deps.Watermark.Wait(ctx, pos) == nil
+func (f *Feed) wait(ctx context.Context, pos int64) bool {
+	return f.deps.Watermark.Position() >= pos || f.deps.Watermark.Wait(ctx, pos) == nil
 }
 
 // deliver gives a round to the sessions: frames of one board joined by
 // newlines, encoded once for all. An event that changes who may see what is
 // obeyed before the events after it go out.
-func (f *feed) deliver(ctx context.Context, round [][]events.Envelope) {
+func (f *Feed) deliver(ctx context.Context, round [][]events.Envelope) {
 	end := round[len(round)-1]
 	last := end[len(end)-1].Position
 	// From here on, whoever subscribes reads this round from the log: its
@@ -216,7 +224,7 @@ func (f *feed) deliver(ctx context.Context, round [][]events.Envelope) {
 	for _, batch := range round {
 		for i := range batch {
 			e := &batch[i]
-			if changesAccess(e) {
+			if ChangesAccess(e) {
 				flush()
 				f.recheck(ctx, e)
 			}
@@ -236,32 +244,7 @@ func (f *feed) deliver(ctx context.Context, round [][]events.Envelope) {
 	flush()
 }
 
-// notice is some events of one board, ready to send.
-type notice struct {
-	text  []byte
-	count int64
-	last  int64
-}
-
-func (n *notice) add(e *events.Envelope) {
-	if len(n.text) > 0 {
-		n.text = append(n.text, '\n')
-	}
-	n.text = appendFrame(n.text, e)
-	n.count++
-	n.last = e.Position
-}
-
-// appendFrame writes {"event":type,"data":envelope}.
-func appendFrame(b []byte, e *events.Envelope) []byte {
-	b = append(b, `{"event":"`...)
-	b = append(b, e.Type...)
-	b = append(b, `","data":`...)
-	b = append(b, e.JSON()...)
-	return append(b, '}')
-}
-
-func (f *feed) send(board int64, n *notice) {
+func (f *Feed) send(board int64, n *notice) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	sent := int64(0)
@@ -276,7 +259,7 @@ func (f *feed) send(board int64, n *notice) {
 
 // sendPersonal gives an event of a user's stream to that user's sessions, and
 // any event without a board to admins.
-func (f *feed) sendPersonal(e *events.Envelope) {
+func (f *Feed) sendPersonal(e *events.Envelope) {
 	frame := appendFrame(nil, e)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -287,26 +270,9 @@ func (f *feed) sendPersonal(e *events.Envelope) {
 	}
 }
 
-// seesPersonal is the rule for events that belong to no board.
-func seesPersonal(p *auth.Principal, e *events.Envelope) bool {
-	return p.Administers() || e.Stream == events.UserStream(p.Actor.ID)
-}
-
-// changesAccess reports whether an event can change who may see what.
-func changesAccess(e *events.Envelope) bool {
-	switch e.Type {
-	case events.TypeMemberAdded, events.TypeMemberUpdated, events.TypeMemberRemoved,
-		events.TypeBoardUpdated, events.TypeBoardDeleted,
-		events.TypeUserUpdated, events.TypeUserDeactivated, events.TypeTokenRevoked:
-		return true
-	default:
-		return false
-	}
-}
-
 // recheck asks again for whoever an event may have changed the access of. The
 // read model already holds the event.
-func (f *feed) recheck(ctx context.Context, e *events.Envelope) {
+func (f *Feed) recheck(ctx context.Context, e *events.Envelope) {
 	user := events.StreamID(e.Stream)
 	if e.BoardID != 0 {
 		user = memberOf(e) // 0 = everybody on the board
@@ -328,26 +294,9 @@ func (f *feed) recheck(ctx context.Context, e *events.Envelope) {
 	}
 }
 
-func memberOf(e *events.Envelope) int64 {
-	fact, err := e.Payload()
-	if err != nil {
-		return 0
-	}
-	switch f := fact.(type) {
-	case events.MemberAdded:
-		return f.UserID
-	case events.MemberUpdated:
-		return f.UserID
-	case events.MemberRemoved:
-		return f.UserID
-	default:
-		return 0
-	}
-}
-
 // subscribe puts a session into the board's index. What is later than the
 // returned subscription's after comes live; the rest is in the log.
-func (f *feed) subscribe(se *session, board int64) *subscription {
+func (f *Feed) subscribe(se *session, board int64) *subscription {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	sub := &subscription{board: board, after: f.claimed}
@@ -359,7 +308,7 @@ func (f *feed) subscribe(se *session, board int64) *subscription {
 }
 
 // unsubscribe takes it out again; it reports whether there was one.
-func (f *feed) unsubscribe(se *session, board int64) bool {
+func (f *Feed) unsubscribe(se *session, board int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	_, had := f.boards[board][se]
@@ -371,7 +320,7 @@ func (f *feed) unsubscribe(se *session, board int64) bool {
 }
 
 // boardsOf lists what a session is subscribed to.
-func (f *feed) boardsOf(se *session) []int64 {
+func (f *Feed) boardsOf(se *session) []int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var ids []int64
@@ -383,25 +332,9 @@ func (f *feed) boardsOf(se *session) []int64 {
 	return ids
 }
 
-// feedStats is the JSON of /ws/stats. Counts only: it tells nothing of boards.
-type feedStats struct {
-	ActiveConnections int   `json:"active_connections"`
-	Subscriptions     int   `json:"subscriptions"`
-	Boards            int   `json:"boards"`
-	Notices           int64 `json:"notices" doc:"Events given to connections since the start"`
-	SlowClosed        int64 `json:"slow_closed" doc:"Connections closed for being slow since the start"`
-	Position          int64 `json:"position"`
-}
+// Seen is how far the feed has read the log: Config.Taken was given every event
+// in (Begun, Seen].
+func (f *Feed) Seen() int64 { return f.seen.Load() }
 
-func (f *feed) stats() feedStats {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	st := feedStats{
-		ActiveConnections: len(f.sessions), Boards: len(f.boards), Position: f.claimed,
-		Notices: f.notices.Load(), SlowClosed: f.slow.Load(),
-	}
-	for _, subs := range f.boards {
-		st.Subscriptions += len(subs)
-	}
-	return st
-}
+// Begun is where the feed started to read; 0 before Start.
+func (f *Feed) Begun() int64 { return f.begun.Load() }

@@ -1,26 +1,24 @@
-package http
+package live
 
 import (
-	"context"
 	"encoding/json"
 	"net"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/gorilla/websocket"
 	"github.com/olahol/melody"
 
 	"github.com/agent-kanban/agent-kanban/auth"
-	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/events"
 )
 
 // Close codes of our own, from the range that RFC 6455 leaves to applications.
 const (
-	closeTooSlow         = 4408 // resume with since
-	closeUnauthenticated = 4401 // no credentials in time, or they ended
+	CloseTooSlow         = 4408 // resume with since
+	CloseUnauthenticated = 4401 // no credentials in time, or they ended
 )
 
 // resyncAfter is how many positions a client may lack and still be given them
@@ -50,7 +48,7 @@ type subscription struct {
 // drops when it is full: at most two are handed to melody at a time, and what
 // gathers meanwhile is joined into one.
 type session struct {
-	feed   *feed
+	feed   *Feed
 	ms     *melody.Session
 	attach func(*melody.Session)
 	id     string
@@ -72,25 +70,14 @@ type session struct {
 	closers sync.WaitGroup
 }
 
-func newSession(f *feed) *session {
+func newSession(f *Feed) *session {
 	se := &session{
-		feed: f, id: f.s.requestID(""), room: make(chan struct{}, 1),
+		feed: f, id: uuid.NewString(), room: make(chan struct{}, 1),
 		leaving: make(chan struct{}), idle: make(chan struct{}), done: make(chan struct{}),
 	}
 	var once sync.Once
 	se.attach = func(ms *melody.Session) { once.Do(func() { se.ms = ms }) }
 	return se
-}
-
-// enter counts a socket in; it refuses when the feed is stopping.
-func (f *feed) enter() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.stopped {
-		return false
-	}
-	f.open.Add(1)
-	return true
 }
 
 // kernelBuffer bounds what the kernel keeps for one client: left to itself it
@@ -115,9 +102,9 @@ func (se *session) begin() {
 	se.mu.Lock()
 	signedIn := se.signedIn
 	if !signedIn {
-		se.after(f.s.cfg.AuthWait, func() {
+		se.after(f.cfg.AuthWait, func() {
 			if se.userID() == 0 {
-				se.close(closeUnauthenticated, "send credentials first")
+				se.close(CloseUnauthenticated, "send credentials first")
 			}
 		})
 	}
@@ -158,11 +145,11 @@ func (se *session) welcome() {
 	f := se.feed
 	se.mu.Lock()
 	if p := se.principal; p.TokenID != 0 && !p.Expires.IsZero() {
-		se.after(time.Until(p.Expires), func() { se.close(closeUnauthenticated, "the token has expired") })
+		se.after(time.Until(p.Expires), func() { se.close(CloseUnauthenticated, "the token has expired") })
 	}
 	se.mu.Unlock()
 	se.frame("connected", map[string]any{
-		"client_id": se.id, "log_id": f.s.deps.Log.LogID(), "position": f.s.deps.Watermark.Position(),
+		"client_id": se.id, "log_id": f.deps.Log.LogID(), "position": f.deps.Watermark.Position(),
 		"server_time": time.Now().UTC().Format(time.RFC3339Nano),
 	})
 }
@@ -182,7 +169,7 @@ func (se *session) who() auth.Principal {
 func (se *session) mayHear(e *events.Envelope) bool {
 	se.mu.Lock()
 	defer se.mu.Unlock()
-	return se.signedIn && seesPersonal(&se.principal, e)
+	return se.signedIn && SeesPersonal(&se.principal, e)
 }
 
 // frame sends a frame that is not a domain event.
@@ -192,7 +179,7 @@ func (se *session) frame(event string, data any) {
 		Data  any    `json:"data"`
 	}{event, data})
 	if err != nil {
-		se.feed.s.log.Error("encode frame", "error", err)
+		se.feed.cfg.Log.Error("encode frame", "error", err)
 		return
 	}
 	se.write(text)
@@ -224,9 +211,9 @@ func (se *session) writeLocked(text []byte) {
 
 // hold counts waiting bytes and gives up on a client with too many.
 func (se *session) hold(n int) {
-	if se.waiting += n; se.waiting > se.feed.s.cfg.Backlog {
+	if se.waiting += n; se.waiting > se.feed.cfg.Backlog {
 		se.feed.slow.Add(1)
-		se.closeLocked(closeTooSlow, "too slow, resume with since")
+		se.closeLocked(CloseTooSlow, "too slow, resume with since")
 	}
 }
 
@@ -318,7 +305,7 @@ func (se *session) closeLocked(code int, reason string) {
 	}
 	se.closing = true
 	close(se.leaving)
-	if code == closeTooSlow {
+	if code == CloseTooSlow {
 		se.pending = nil
 	}
 	if se.handed == 0 {
@@ -327,7 +314,7 @@ func (se *session) closeLocked(code int, reason string) {
 	conn := se.ms.WebsocketConnection()
 	se.closers.Go(func() {
 		// What was said before goes first, but nobody waits for the slow.
-		if code != closeTooSlow {
+		if code != CloseTooSlow {
 			select {
 			case <-se.idle:
 			case <-se.done:
@@ -346,187 +333,4 @@ func (se *session) closeLocked(code int, reason string) {
 		}
 		_ = conn.Close()
 	})
-}
-
-// clientFrame is what a client may send.
-type clientFrame struct {
-	Type    string       `json:"type"`
-	Token   string       `json:"token"`
-	BoardID commands.Ref `json:"board_id"`
-	Since   *int64       `json:"since"`
-	LogID   string       `json:"log_id"`
-}
-
-func (se *session) receive(text []byte) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	var in clientFrame
-	if err := json.Unmarshal(text, &in); err != nil {
-		se.refuse(events.CodeInvalid, "A frame is a JSON object with a type.")
-		return
-	}
-	if in.Type == "auth" {
-		se.signIn(ctx, in.Token)
-		return
-	}
-	if se.userID() == 0 {
-		se.refuse(events.CodeUnauthenticated, `Send {"type":"auth","token":…} first.`)
-		se.close(closeUnauthenticated, "send credentials first")
-		return
-	}
-	switch in.Type {
-	case "ping":
-		se.frame("pong", map[string]any{"server_time": time.Now().UTC().Format(time.RFC3339Nano)})
-	case "get_stats":
-		se.frame("stats", se.feed.stats())
-	case "subscribe_board":
-		se.subscribe(ctx, &in)
-	case "unsubscribe_board":
-		board, err := se.feed.s.boardID(ctx, in.BoardID)
-		if err == nil && se.feed.unsubscribe(se, board) {
-			se.frame("unsubscribed", map[string]any{"board_id": board})
-			return
-		}
-		se.frame("error", map[string]any{"code": events.CodeNotFound, "message": "You are not subscribed to this board.", "board_id": in.BoardID})
-	default:
-		se.refuse(events.CodeInvalid, "The type of a frame is auth, subscribe_board, unsubscribe_board, ping or get_stats.")
-	}
-}
-
-func (se *session) signIn(ctx context.Context, token string) {
-	p, err := se.feed.s.deps.Auth.Authenticate(ctx, token)
-	if err != nil {
-		e := userError(err)
-		se.refuse(e.Code, e.Message)
-		se.close(closeUnauthenticated, "the credentials are not good")
-		return
-	}
-	se.mu.Lock()
-	again := se.signedIn
-	if !again {
-		se.principal, se.signedIn = p, true
-	}
-	se.mu.Unlock()
-	if again {
-		se.refuse(events.CodeInvalid, "This connection is signed in already.")
-		return
-	}
-	se.welcome()
-}
-
-// subscribe joins past and present without a seam: the session is in the index
-// first, then the past is read up to where the index begins.
-func (se *session) subscribe(ctx context.Context, in *clientFrame) {
-	s := se.feed.s
-	fail := func(err error) {
-		e := userError(err)
-		if e.Code == events.CodeInternal {
-			s.log.Error("subscribe", "client_id", se.id, "error", err)
-		}
-		se.frame("error", map[string]any{"code": e.Code, "message": e.Message, "board_id": in.BoardID})
-	}
-	board, err := s.boardID(ctx, in.BoardID)
-	if err != nil {
-		fail(err)
-		return
-	}
-	sub := se.feed.subscribe(se, board)
-	// Only now the role: a change after this finds the session in the index.
-	err = s.await(ctx, sub.after)
-	if err == nil {
-		err = s.mayRead(ctx, se.who(), board)
-	}
-	if err != nil {
-		se.feed.unsubscribe(se, board)
-		fail(err)
-		return
-	}
-	reason := ""
-	if in.Since != nil {
-		switch {
-		case in.LogID != "" && in.LogID != s.deps.Log.LogID():
-			reason = "this is another log"
-		case *in.Since > sub.after:
-			reason = "the log ends before since"
-		case sub.after-*in.Since > resyncAfter:
-			reason = "too far behind"
-		}
-	}
-	recovered := in.Since != nil && reason == ""
-	se.frame("subscribed", map[string]any{"board_id": board, "position": sub.after, "recovered": recovered, "log_id": s.deps.Log.LogID()})
-	if reason != "" {
-		se.frame("resync", map[string]any{"board_id": board, "position": sub.after, "reason": reason, "log_id": s.deps.Log.LogID()})
-	}
-	if recovered && !se.replay(ctx, board, *in.Since, sub.after) {
-		return
-	}
-	se.mu.Lock()
-	defer se.mu.Unlock()
-	sub.ready = true
-	for _, text := range sub.held {
-		se.waiting -= len(text)
-		se.writeLocked(text)
-	}
-	sub.held = nil
-}
-
-// replay sends the board's events in (since, upTo]. After a failure the
-// connection is closed, so that the client comes again with since.
-func (se *session) replay(ctx context.Context, board, since, upTo int64) bool {
-	q := events.Query{Stream: events.BoardStream(board), After: since, UpTo: upTo, Limit: 500}
-	for since < upTo {
-		page, err := se.feed.s.deps.Log.Read(ctx, q)
-		if err != nil {
-			se.feed.s.log.Error("replay for a resuming client", "client_id", se.id, "error", err)
-			se.close(melody.CloseTryAgainLater, "could not read the log, resume with since")
-			return false
-		}
-		if len(page) == 0 {
-			return true
-		}
-		n := &notice{}
-		for i := range page {
-			n.add(&page[i])
-		}
-		se.write(n.text)
-		if !se.drain() {
-			se.close(closeTooSlow, "too slow, resume with since")
-			return false
-		}
-		q.After = n.last
-	}
-	return true
-}
-
-// recheck ends a subscription that its user may no longer have.
-func (se *session) recheck(ctx context.Context, board int64) {
-	if !slices.Contains(se.feed.boardsOf(se), board) {
-		return
-	}
-	err := se.feed.s.mayRead(ctx, se.who(), board)
-	if err == nil {
-		return
-	}
-	if events.CodeOf(err) != events.CodeNotFound {
-		se.feed.s.log.Error("check a subscription", "board_id", strconv.FormatInt(board, 10), "error", err)
-	}
-	if se.feed.unsubscribe(se, board) {
-		se.frame("unsubscribed", map[string]any{"board_id": board, "reason": "you may not see this board any more"})
-	}
-}
-
-// reauthenticate asks whether the session's credential is still good, and for
-// its current flags.
-func (se *session) reauthenticate(ctx context.Context) {
-	p, err := se.feed.s.deps.Auth.Check(ctx, se.who())
-	if err != nil {
-		se.close(closeUnauthenticated, "the credentials have ended, sign in again")
-		return
-	}
-	se.mu.Lock()
-	se.principal = p
-	se.mu.Unlock()
-	for _, board := range se.feed.boardsOf(se) {
-		se.recheck(ctx, board)
-	}
 }
