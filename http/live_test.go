@@ -118,7 +118,7 @@ func (s *socket) wantClose(code int) {
 func TestSocketCredentials(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, func(c *Config, _ *Deps) {
-		c.AuthWait, c.CORSOrigins = 200*time.Millisecond, []string{"https://board.example"}
+		c.AuthWait, c.CORSOrigins = 2*time.Second, []string{"https://board.example"}
 	})
 	ann := a.user("ann", false)
 	a.connect("ann") // by header
