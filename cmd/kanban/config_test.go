@@ -122,7 +122,11 @@ func TestConfigDatabasePath(t *testing.T) {
 		{"sqlite:///./agent_kanban.db", "/data/agent_kanban.db"},
 		{"sqlite:///sub/x.db", "/data/sub/x.db"},
 		{"sqlite:////abs/x.db", "/abs/x.db"},
-		{"sqlite://", ""}, {"sqlite:///", ""}, {"sqlite:///:memory:", ""}, {"mysql://x", ""}, {"sqlite:///x.db?mode=ro", ""},
+		{"sqlite://", ""},
+		{"sqlite:///", ""},
+		{"sqlite:///:memory:", ""},
+		{"mysql://x", ""},
+		{"sqlite:///x.db?mode=ro", ""},
 	} {
 		c := config{DataDir: "/data", DatabaseURL: tc.url}
 		got, err := c.databasePath()

@@ -144,6 +144,7 @@ func scriptTamper(ts *testscript.TestScript, neg bool, args []string) {
 	defer db.Close()
 	rows, err := db.Query("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'events'")
 	ts.Check(err)
+	defer rows.Close()
 	var triggers []string
 	for rows.Next() {
 		var name string

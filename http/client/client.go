@@ -163,7 +163,7 @@ func (c *Client) do(ctx context.Context, r request, out any) error {
 		if wait > maxRetryAfter {
 			return err
 		}
-		if sleep(ctx, wait) != nil {
+		if sleep(ctx, wait); ctx.Err() != nil {
 			return err
 		}
 	}
@@ -269,14 +269,12 @@ func retryAfter(res *http.Response) time.Duration {
 	return 0
 }
 
-// sleep waits, or returns the context's error.
-func sleep(ctx context.Context, d time.Duration) error {
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -68,10 +68,10 @@ func (f *follower) run(ctx context.Context, yield func(events.Envelope, error) b
 	f.logID = head.LogID
 	for {
 		err := f.stream(ctx, yield)
-		switch {
-		case errors.Is(err, errStop), ctx.Err() != nil:
-			return nil
-		case !passing(err):
+		if errors.Is(err, errStop) || ctx.Err() != nil {
+			return nil //nolint:nilerr // the caller ended it, which is no error
+		}
+		if !passing(err) {
 			return err
 		}
 		wait := f.backoff
@@ -79,9 +79,7 @@ func (f *follower) run(ctx context.Context, yield func(events.Envelope, error) b
 		if f.interrupted != nil {
 			f.interrupted(Interruption{Err: err, Wait: wait})
 		}
-		if sleep(ctx, wait) != nil {
-			return nil
-		}
+		sleep(ctx, wait)
 		if err := f.sameLog(ctx); err != nil {
 			return err
 		}
@@ -96,7 +94,7 @@ func (f *follower) sameLog(ctx context.Context) error {
 	head, err := f.c.Head(ctx)
 	switch {
 	case err != nil:
-		return nil
+		return nil //nolint:nilerr // the next stream will tell
 	case head.LogID != f.logID:
 		return fmt.Errorf("%w (%s, before %s)", ErrOtherLog, head.LogID, f.logID)
 	case head.Position < f.q.After:
