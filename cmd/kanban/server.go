@@ -137,15 +137,13 @@ func (s *server) fresh(path string) (bool, error) {
 	}
 }
 
-// startBus runs NATS in this process and copies the log into it. A bus that does
-// not come up is not vital: commands and queries go on, and the relay tries
-// again.
+// startBus runs NATS in this process and copies the log into it.
 func (s *server) startBus(ctx context.Context) (err error) {
 	s.nats, err = embedded.New(embedded.Config{StoreDir: s.cfg.DataDir, Logger: s.logs.log})
 	if err != nil {
 		return err
 	}
-	if err := s.nats.Start(ctx); err != nil {
+	if err := s.startNATS(ctx); err != nil {
 		return err
 	}
 	s.onClose(func(context.Context) error { s.nats.Stop(); return nil })
@@ -171,6 +169,23 @@ func (s *server) startBus(ctx context.Context) (err error) {
 		return err
 	}
 	return s.relay.Start(ctx)
+}
+
+// startNATS starts over with an empty folder where the old one cannot be used:
+// the log does not need it. It is put aside and not deleted, for it may hold
+// events that a torn database has lost.
+func (s *server) startNATS(ctx context.Context) error {
+	err := s.nats.Start(ctx)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	folder := filepath.Join(s.cfg.DataDir, "jetstream")
+	aside := folder + ".damaged-" + time.Now().UTC().Format("20060102T150405.000")
+	if moved := os.Rename(folder, aside); moved != nil {
+		return errors.Join(err, moved)
+	}
+	s.logs.log.Error("the stream's folder cannot be used; it was put aside and is made anew", "error", err, "aside", aside)
+	return s.nats.Start(ctx)
 }
 
 // startSequencer begins to take commands; startProjections sees to its end.

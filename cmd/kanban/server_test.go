@@ -119,3 +119,25 @@ func TestServerExpectsItsDatabase(t *testing.T) {
 		}
 	}
 }
+
+// The stream is a copy: a folder that cannot be used does not stop the server,
+// and is kept.
+func TestServerPutsADamagedStreamAside(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := newTestServer(t, dir)
+	s.create = true // the folder alone would look like a lost database
+	if err := os.WriteFile(filepath.Join(dir, "jetstream"), []byte("no folder"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.start(t.Context()); err != nil {
+		t.Fatalf("start: %v", err)
+	}
+	if err := s.close(context.Background()); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	aside, err := filepath.Glob(filepath.Join(dir, "jetstream.damaged-*"))
+	if err != nil || len(aside) != 1 {
+		t.Errorf("put aside: %v, %v, want one", aside, err)
+	}
+}
