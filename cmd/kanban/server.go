@@ -29,7 +29,9 @@ import (
 type server struct {
 	cfg    config
 	create bool // a new log, whatever else lies in the data directory
-	logs   *logs
+	// natsTimeout is how long the embedded NATS may take to start, 0 = its default.
+	natsTimeout time.Duration
+	logs        *logs
 
 	lock      *sqlstore.FileLock
 	db        *sqlstore.DB
@@ -139,7 +141,7 @@ func (s *server) fresh(path string) (bool, error) {
 
 // startBus runs NATS in this process and copies the log into it.
 func (s *server) startBus(ctx context.Context) (err error) {
-	s.nats, err = embedded.New(embedded.Config{StoreDir: s.cfg.DataDir, Logger: s.logs.log})
+	s.nats, err = embedded.New(embedded.Config{StoreDir: s.cfg.DataDir, StartTimeout: s.natsTimeout, Logger: s.logs.log})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -127,6 +128,7 @@ func TestServerPutsADamagedStreamAside(t *testing.T) {
 	dir := t.TempDir()
 	s := newTestServer(t, dir)
 	s.create = true // the folder alone would look like a lost database
+	s.natsTimeout = 2 * time.Second
 	if err := os.WriteFile(filepath.Join(dir, "jetstream"), []byte("no folder"), 0o600); err != nil {
 		t.Fatal(err)
 	}
