@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -169,6 +170,7 @@ func (s *Sequencer) run() {
 				return
 			}
 		}
+		s.gather()
 	more:
 		for len(batch) < s.cfg.MaxBatch {
 			select {
@@ -182,6 +184,16 @@ func (s *Sequencer) run() {
 		for _, c := range batch {
 			close(c.done)
 		}
+	}
+}
+
+// gather lets those who are about to send a command do so, as long as more keep
+// coming: otherwise the first of many waiting clients gets an fsync of its own.
+// It is no timer: with nobody else ready to run it returns at once.
+func (s *Sequencer) gather() {
+	for n := -1; n != len(s.queue) && len(s.queue) < s.cfg.MaxBatch; {
+		n = len(s.queue)
+		runtime.Gosched()
 	}
 }
 

@@ -140,7 +140,7 @@ func newApp(t testing.TB, options ...option) *app {
 	q, err := readmodel.New(t.Context(), db.Reader())
 	must(err)
 	runner, err := projections.NewRunner(projections.Config{
-		DB: db.RelaxedDB(), Update: db.UpdateRelaxed, Log: db, Watermark: a.mark,
+		DB: db.Writer(), Update: db.UpdateRelaxed, Log: db, Watermark: a.mark,
 		Subscribe: func(after int64) projections.Subscription { return &cursor{a.tail, after} },
 	})
 	must(err)

@@ -58,12 +58,12 @@ func BenchmarkApply(b *testing.B) {
 	})
 	b.Run("raw", func(b *testing.B) {
 		db := open(b)
-		ticket, err := db.RelaxedDB().PrepareContext(b.Context(), `INSERT INTO tickets VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+		ticket, err := db.Writer().PrepareContext(b.Context(), `INSERT INTO tickets VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 		if err != nil {
 			b.Fatal(err)
 		}
 		defer ticket.Close()
-		line, err := db.RelaxedDB().PrepareContext(b.Context(), `INSERT INTO ticket_history VALUES (?,?,?,?,?,?,?,?,?)`)
+		line, err := db.Writer().PrepareContext(b.Context(), `INSERT INTO ticket_history VALUES (?,?,?,?,?,?,?,?,?)`)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func BenchmarkRebuild(b *testing.B) {
 	for b.Loop() {
 		var err error
 		last, err = Rebuild(b.Context(), RebuildConfig{
-			DB: db.RelaxedDB(), Update: db.UpdateRelaxed, Log: db,
+			DB: db.Writer(), Update: db.UpdateRelaxed, Log: db,
 			Progress: func(Progress) {
 				var m runtime.MemStats
 				runtime.ReadMemStats(&m)

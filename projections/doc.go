@@ -7,7 +7,7 @@
 //
 //	watermark := projections.NewWatermark()
 //	runner, err := projections.NewRunner(projections.Config{
-//		DB: db.RelaxedDB(), Update: db.UpdateRelaxed, Log: db, Watermark: watermark,
+//		DB: db.Writer(), Update: db.UpdateRelaxed, Log: db, Watermark: watermark,
 //		Subscribe: func(after int64) projections.Subscription { return tail.Subscribe(after) },
 //	})
 //	err = runner.Start(ctx) // a *StaleError asks for Rebuild

@@ -164,7 +164,7 @@ func TestRowsTimelineAndRebuildAgree(t *testing.T) {
 		compared(rt, t.Context(), db, log)
 
 		if _, err := Rebuild(t.Context(), RebuildConfig{
-			DB: db.RelaxedDB(), Update: db.UpdateRelaxed, Log: memory(log), PageSize: rapid.IntRange(1, 20).Draw(rt, "page"),
+			DB: db.Writer(), Update: db.UpdateRelaxed, Log: memory(log), PageSize: rapid.IntRange(1, 20).Draw(rt, "page"),
 		}); err != nil {
 			rt.Fatalf("rebuild: %v", err)
 		}

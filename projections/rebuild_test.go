@@ -23,7 +23,7 @@ func TestRebuildKeepsTheOldRowsUntilTheSwap(t *testing.T) {
 		}
 		return db.UpdateRelaxed(ctx, fn)
 	}
-	_, err := Rebuild(t.Context(), RebuildConfig{DB: db.RelaxedDB(), Update: update, Log: memory(s.log), PageSize: 10})
+	_, err := Rebuild(t.Context(), RebuildConfig{DB: db.Writer(), Update: update, Log: memory(s.log), PageSize: 10})
 	if !errors.Is(err, errCrash) {
 		t.Fatalf("rebuild: got %v, want the crash", err)
 	}
@@ -33,7 +33,7 @@ func TestRebuildKeepsTheOldRowsUntilTheSwap(t *testing.T) {
 
 	var seen []int64
 	done, err := Rebuild(t.Context(), RebuildConfig{
-		DB: db.RelaxedDB(), Update: db.UpdateRelaxed, Log: memory(s.log), PageSize: 20,
+		DB: db.Writer(), Update: db.UpdateRelaxed, Log: memory(s.log), PageSize: 20,
 		Progress: func(p Progress) { seen = append(seen, p.Position, p.Head) },
 	})
 	if err != nil {
@@ -127,7 +127,7 @@ func TestRowsAheadOfTheLogAreStale(t *testing.T) {
 	if _, err := Compare(t.Context(), CompareConfig{Live: db.Reader(), Log: older}); !errors.As(err, &stale) {
 		t.Errorf("compare: got %v, want a *StaleError", err)
 	}
-	if _, err := Rebuild(t.Context(), RebuildConfig{DB: db.RelaxedDB(), Update: db.UpdateRelaxed, Log: older}); err != nil {
+	if _, err := Rebuild(t.Context(), RebuildConfig{DB: db.Writer(), Update: db.UpdateRelaxed, Log: older}); err != nil {
 		t.Fatalf("rebuild: %v", err)
 	}
 	if err := NeedsRebuild(t.Context(), db.Reader(), older); err != nil {

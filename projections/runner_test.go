@@ -346,7 +346,7 @@ func TestUnknownTypesAreSkippedAndStopARebuild(t *testing.T) {
 	if got := r.Status(); got.Position != 4 || got.Unknown != 1 || got.Applied != 3 || len(got.Parked) != 0 {
 		t.Errorf("status: got %+v, want one unknown, nothing held up", got)
 	}
-	_, err := Rebuild(t.Context(), RebuildConfig{DB: db.RelaxedDB(), Update: db.UpdateRelaxed, Log: memory(s.log)})
+	_, err := Rebuild(t.Context(), RebuildConfig{DB: db.Writer(), Update: db.UpdateRelaxed, Log: memory(s.log)})
 	if !errors.Is(err, events.ErrUnknownType) || !strings.Contains(err.Error(), "position 3") {
 		t.Errorf("rebuild: got %v, want ErrUnknownType at position 3", err)
 	}

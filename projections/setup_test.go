@@ -139,7 +139,7 @@ func ticketCreated(n int64) events.TicketCreated {
 // config returns what a Runner on db needs, without a subscription.
 func config(db *sqlstore.DB) Config {
 	return Config{
-		DB: db.RelaxedDB(), Update: db.UpdateRelaxed, Log: db, Watermark: NewWatermark(), Backoff: time.Microsecond,
+		DB: db.Writer(), Update: db.UpdateRelaxed, Log: db, Watermark: NewWatermark(), Backoff: time.Microsecond,
 		Subscribe: func(int64) Subscription { return idle{} },
 	}
 }

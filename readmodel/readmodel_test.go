@@ -59,7 +59,7 @@ func setup(t *testing.T, facts ...fact) *readmodel.Queries {
 		check(tx.Append(t.Context(), []events.Envelope{e}))
 	}
 	check(tx.Commit())
-	_, err = projections.Rebuild(t.Context(), projections.RebuildConfig{DB: db.RelaxedDB(), Update: db.UpdateRelaxed, Log: db})
+	_, err = projections.Rebuild(t.Context(), projections.RebuildConfig{DB: db.Writer(), Update: db.UpdateRelaxed, Log: db})
 	check(err)
 	q, err := readmodel.New(t.Context(), db.Reader())
 	check(err)

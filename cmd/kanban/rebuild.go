@@ -35,7 +35,7 @@ stopped; it also does this by itself at its start where that is needed.`,
 			defer o.close()
 			draw := a.progress("rebuilt")
 			done, err := projections.Rebuild(cmd.Context(), projections.RebuildConfig{
-				DB: o.db.RelaxedDB(), Update: o.db.UpdateRelaxed, Log: o.db,
+				DB: o.db.Writer(), Update: o.db.UpdateRelaxed, Log: o.db,
 				Progress: func(p projections.Progress) {
 					if draw != nil {
 						draw(p.Position, p.Head)

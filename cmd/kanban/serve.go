@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -46,6 +47,9 @@ seconds; SIGHUP reopens the log files.`,
 }
 
 func (a *app) serve(ctx context.Context, s *server, urlFile string) error {
+	// A soft limit: the collector works harder near it, nothing fails beyond it.
+	// What is not Go's heap, mostly the program itself, is left out.
+	debug.SetMemoryLimit(int64(s.cfg.MemoryMB) << 20 * 3 / 4)
 	if err := s.start(ctx); err != nil {
 		return err
 	}

@@ -156,7 +156,9 @@ func (s *server) startBus(ctx context.Context) (err error) {
 		return fmt.Errorf("connect to the embedded nats: %w", err)
 	}
 	s.onClose(func(context.Context) error { conn.Close(); return nil })
-	if s.tail, err = bus.NewTail(bus.TailConfig{Log: s.db, Conn: conn, Logger: s.logs.log}); err != nil {
+	// Without a connection: one process writes to a data directory, so the stream
+	// has nothing to tell that the Sequencer has not handed over already.
+	if s.tail, err = bus.NewTail(bus.TailConfig{Log: s.db, Logger: s.logs.log}); err != nil {
 		return err
 	}
 	if err := s.tail.Start(ctx); err != nil {
@@ -207,14 +209,14 @@ const catchUp = 15 * time.Second
 func (s *server) startProjections(ctx context.Context) (err error) {
 	s.watermark = projections.NewWatermark()
 	s.runner, err = projections.NewRunner(projections.Config{
-		DB: s.db.RelaxedDB(), Update: s.db.UpdateRelaxed, Log: s.db, Watermark: s.watermark, Logger: s.logs.log,
+		DB: s.db.Writer(), Update: s.db.UpdateRelaxed, Log: s.db, Watermark: s.watermark, Logger: s.logs.log,
 		Subscribe: func(after int64) projections.Subscription { return s.tail.Subscribe(after) },
 	})
 	if err != nil {
 		return err
 	}
 	var stale *projections.StaleError
-	if err := projections.NeedsRebuild(ctx, s.db.RelaxedDB(), s.db); errors.As(err, &stale) {
+	if err := projections.NeedsRebuild(ctx, s.db.Writer(), s.db); errors.As(err, &stale) {
 		if err := s.rebuild(ctx, stale); err != nil {
 			return err
 		}
@@ -246,7 +248,7 @@ func (s *server) rebuild(ctx context.Context, stale *projections.StaleError) err
 	s.logs.log.Info("the read model is made anew", "reason", stale.Reason, "position", stale.Position, "head", stale.Head)
 	last := time.Now()
 	done, err := projections.Rebuild(ctx, projections.RebuildConfig{
-		DB: s.db.RelaxedDB(), Update: s.db.UpdateRelaxed, Log: s.db,
+		DB: s.db.Writer(), Update: s.db.UpdateRelaxed, Log: s.db,
 		Progress: func(p projections.Progress) {
 			if time.Since(last) > 2*time.Second {
 				last = time.Now()

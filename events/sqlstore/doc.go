@@ -17,11 +17,12 @@
 //
 // # Connections
 //
-// Three ways lead into the file. One connection appends, with
-// synchronous=FULL: a commit that returned survives a power cut. One writes what
-// can be rebuilt, with synchronous=NORMAL. A pool of connections that cannot
-// write reads. Both writers take one mutex of the process before BEGIN
-// IMMEDIATE: without it they meet in SQLite's busy handler, which sleeps.
+// Two ways lead into the file. One connection writes, each transaction as
+// durable as it asks for: with synchronous=FULL, for the log, a commit that
+// returned survives a power cut; with NORMAL, for what can be rebuilt, it
+// survives a crash. A connection for each would cost more: every commit of one
+// empties the page cache of the other. A pool of connections that cannot write
+// reads. Writers take one mutex of the process before BEGIN IMMEDIATE.
 //
 // A write transaction never sees the caller's context, only the wait for its
 // turn does: a cancelled statement would roll back half of a batch under the
@@ -30,8 +31,8 @@
 // # Checkpoints
 //
 // The WAL is copied back by whichever commit finds it longer than
-// Options.Checkpoint pages. The relaxed connection has the lower threshold, so
-// that it is normally the projections that pay and not a command that somebody
+// Options.Checkpoint pages. Relaxed commits have the lower threshold, so that it
+// is normally the projections that pay and not a command that somebody
 // waits for. Readers work in pages, therefore none holds the WAL for long, and
 // it is cut back to journal_size_limit after each round.
 package sqlstore

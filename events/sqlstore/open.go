@@ -154,18 +154,15 @@ func (db *DB) open(ctx context.Context) error {
 			return err
 		}
 	} else {
-		if db.durable, err = db.writer(o.Synchronous, 2*o.Checkpoint); err != nil {
+		if db.writer, err = db.openWriter(); err != nil {
 			return err
 		}
 		if !o.Create {
-			if err := migrations.Check(ctx, db.durable); errors.Is(err, migrations.ErrEmpty) {
+			if err := migrations.Check(ctx, db.writer); errors.Is(err, migrations.ErrEmpty) {
 				return fmt.Errorf("%w: %w", err, ErrNoDatabase)
 			}
 		}
-		if err := migrations.Apply(ctx, db.durable); err != nil {
-			return err
-		}
-		if db.relaxed, err = db.writer("NORMAL", o.Checkpoint); err != nil {
+		if err := migrations.Apply(ctx, db.writer); err != nil {
 			return err
 		}
 		if err := db.assertPragmas(ctx); err != nil {
@@ -199,12 +196,13 @@ func (db *DB) dsn(mode string, pragmas ...string) string {
 	return address.String() + "?" + query + "&" + values.Encode()
 }
 
-// writer opens a pool of exactly one connection, which lives as long as the DB.
-func (db *DB) writer(synchronous string, checkpoint int) (*sql.DB, error) {
+// openWriter opens a pool of exactly one connection, which lives as long as the
+// DB and starts out durable.
+func (db *DB) openWriter() (*sql.DB, error) {
 	pool, err := sql.Open("sqlite", db.dsn("rw",
 		"journal_mode(WAL)",
-		"synchronous("+synchronous+")",
-		"wal_autocheckpoint("+strconv.Itoa(checkpoint)+")",
+		"synchronous("+db.options.Synchronous+")",
+		"wal_autocheckpoint("+strconv.Itoa(2*db.options.Checkpoint)+")",
 		"journal_size_limit(67108864)",
 		"cache_size(-4000)",
 		"foreign_keys(1)",
@@ -290,22 +288,23 @@ func versionError(version string) error {
 // assertPragmas makes sure that durability is what was asked for: a pragma that
 // SQLite cannot honour is ignored without an error.
 func (db *DB) assertPragmas(ctx context.Context) error {
-	level := map[string]string{"NORMAL": "1", "FULL": "2"}
-	for _, want := range []struct {
-		pool        *sql.DB
-		name, value string
-	}{
-		{db.durable, "journal_mode", "wal"},
-		{db.durable, "synchronous", level[db.options.Synchronous]},
-		{db.relaxed, "journal_mode", "wal"},
-		{db.relaxed, "synchronous", level["NORMAL"]},
-	} {
-		var got string
-		if err := want.pool.QueryRowContext(ctx, "PRAGMA "+want.name).Scan(&got); err != nil {
-			return fmt.Errorf("read %s: %w", want.name, err)
+	levels := map[string]string{"NORMAL": "1", "FULL": "2"}
+	for _, level := range []durability{relaxed, durable} {
+		if err := db.setLevel(ctx, level); err != nil {
+			return fmt.Errorf("set durability: %w", err)
 		}
-		if got != want.value {
-			return fmt.Errorf("%s is %s, want %s: this file system cannot keep the log safe", want.name, got, want.value)
+		synchronous := levels[db.options.Synchronous]
+		if level == relaxed {
+			synchronous = levels["NORMAL"]
+		}
+		for name, want := range map[string]string{"journal_mode": "wal", "synchronous": synchronous} {
+			var got string
+			if err := db.writer.QueryRowContext(ctx, "PRAGMA "+name).Scan(&got); err != nil {
+				return fmt.Errorf("read %s: %w", name, err)
+			}
+			if got != want {
+				return fmt.Errorf("%s is %s, want %s: this file system cannot keep the log safe", name, got, want)
+			}
 		}
 	}
 	return nil
@@ -317,7 +316,7 @@ func (db *DB) name(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make log id: %w", err)
 	}
-	_, err = db.durable.ExecContext(context.WithoutCancel(ctx),
+	_, err = db.writer.ExecContext(context.WithoutCancel(ctx),
 		"INSERT INTO meta (key, value) SELECT 'log_id', ? WHERE NOT EXISTS (SELECT 1 FROM meta WHERE key = 'log_id')", id.String())
 	if err != nil {
 		return fmt.Errorf("store log id: %w", err)

@@ -41,7 +41,7 @@ func (db *DB) prepare(ctx context.Context) error {
 		{recordSQL, &s.record}, {snapshotSQL, &s.snapshot}, {saveSQL, &s.save},
 	} {
 		var err error
-		if *p.to, err = db.durable.PrepareContext(ctx, p.text); err != nil {
+		if *p.to, err = db.writer.PrepareContext(ctx, p.text); err != nil {
 			return fmt.Errorf("prepare: %w", err)
 		}
 	}
@@ -51,7 +51,7 @@ func (db *DB) prepare(ctx context.Context) error {
 	for _, q := range []events.Query{{}, {After: 1}, {Stream: "s"}, {Stream: "s", AfterVersion: 1}} {
 		text, _ := selectSQL(&q, span{above: q.AfterVersion}, 1)
 		if s.reads[text] == nil {
-			stmt, err := db.durable.PrepareContext(ctx, text)
+			stmt, err := db.writer.PrepareContext(ctx, text)
 			if err != nil {
 				return fmt.Errorf("prepare: %w", err)
 			}
@@ -74,7 +74,7 @@ var _ events.Tx = (*transaction)(nil)
 
 // Begin is events.Store.
 func (db *DB) Begin(ctx context.Context) (events.Tx, error) {
-	tx, err := db.begin(ctx, db.durable)
+	tx, err := db.begin(ctx, durable)
 	if err != nil {
 		return nil, err
 	}

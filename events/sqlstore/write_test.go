@@ -101,7 +101,7 @@ func TestUpdateRefusesEvents(t *testing.T) {
 func TestWritersTakeTurns(t *testing.T) {
 	t.Parallel()
 	db, count := sideTable(t, sqlstore.Options{BusyTimeout: time.Millisecond})
-	stmt, err := db.RelaxedDB().PrepareContext(t.Context(), "INSERT INTO side (text) VALUES (?)")
+	stmt, err := db.Writer().PrepareContext(t.Context(), "INSERT INTO side (text) VALUES (?)")
 	if err != nil {
 		t.Fatal(err)
 	}
