@@ -11,7 +11,8 @@ import (
 // leaves the rest to damage. Afterwards the stream must equal the log again.
 type damaged struct {
 	damage func(t *testing.T, r *rig)
-	// rebuilds are the reasons of which one must be told, "" = no rebuild.
+	// rebuilds are the reasons of which one must be told; "" = none: the server
+	// finds an end that is whole, and the relay continues there.
 	rebuilds []string
 }
 
@@ -83,12 +84,12 @@ func TestDamagedStore(t *testing.T) {
 		"last block truncated": {func(t *testing.T, r *rig) {
 			blocks := r.blocks()
 			truncate(t, blocks[len(blocks)-1])
-		}, []string{reasonDamaged, reasonHoles}},
+		}, []string{"", reasonDamaged, reasonHoles}},
 		"last block truncated, no index": {func(t *testing.T, r *rig) {
 			blocks := r.blocks()
 			truncate(t, blocks[len(blocks)-1])
 			remove(t, r.index())
-		}, []string{""}}, // it resumes where the stream ends now
+		}, []string{""}},
 		"first block truncated": {func(t *testing.T, r *rig) {
 			truncate(t, r.blocks()[0])
 		}, []string{reasonHoles, reasonScrub}},
@@ -116,7 +117,7 @@ func TestDamagedStore(t *testing.T) {
 		"last block removed": {func(t *testing.T, r *rig) {
 			blocks := r.blocks()
 			remove(t, blocks[len(blocks)-1])
-		}, []string{reasonDamaged, reasonHoles}},
+		}, []string{"", reasonDamaged, reasonHoles}},
 		"all blocks removed": {func(t *testing.T, r *rig) {
 			for _, b := range r.blocks() {
 				remove(t, b)
@@ -129,10 +130,10 @@ func TestDamagedStore(t *testing.T) {
 		}, []string{""}},
 		"meta.inf removed": {func(t *testing.T, r *rig) {
 			remove(t, filepath.Join(r.streamDir(), "meta.inf"))
-		}, []string{reasonMissing}},
+		}, []string{""}},
 		"meta.inf garbled": {func(t *testing.T, r *rig) {
 			flip(t, filepath.Join(r.streamDir(), "meta.inf"), 3)
-		}, []string{reasonMissing}},
+		}, []string{""}},
 		"stream folder removed": {func(t *testing.T, r *rig) {
 			remove(t, r.streamDir())
 		}, []string{reasonMissing}},

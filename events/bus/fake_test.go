@@ -35,7 +35,12 @@ func newLog(n int) *memoryLog { return newFatLog(n, 0) }
 
 // newFatLog has comments of about the given number of bytes.
 func newFatLog(n, bytes int) *memoryLog {
-	l := &memoryLog{born: time.Now().Add(-time.Hour), fat: strings.Repeat("x", bytes)}
+	return newLogOf(time.Now().Add(-time.Hour), n, bytes)
+}
+
+// newLogOf is the same log wherever it is made with the same time of birth.
+func newLogOf(born time.Time, n, bytes int) *memoryLog {
+	l := &memoryLog{born: born, fat: strings.Repeat("x", bytes)}
 	l.grow(n)
 	return l
 }
@@ -132,7 +137,7 @@ var errDisk = errors.New("disk trouble")
 
 // rig is a server, a log and what runs between them.
 type rig struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string // data directory
 	log   *memoryLog
 	srv   *embedded.Server

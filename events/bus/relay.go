@@ -181,14 +181,16 @@ func (r *Relay) Status() Status { return r.status.get(r.config.Tail.Head()) }
 // run synchronises and copies, again after each error.
 func (r *Relay) run(ctx context.Context, first chan<- struct{}) {
 	pause := newBackoff(20*time.Millisecond, 2*time.Second)
-	failures, demand := 0, ""
-	restarted := time.Time{}
-	scrubbed := false
+	var trouble trouble
+	demand, scrubbed := "", false
 	for {
 		position, err := r.synchronise(ctx, demand)
 		if err == nil {
 			demand = ""
 			r.status.relaying(position)
+			if trouble.moved(position) {
+				pause.reset()
+			}
 			if first != nil {
 				close(first)
 				first = nil
@@ -211,28 +213,57 @@ func (r *Relay) run(ctx context.Context, first chan<- struct{}) {
 			demand = wanted.reason
 			continue
 		}
-		if r.status.progressed() {
-			failures = 0
+		if trouble.moved(r.status.position()) {
 			pause.reset()
 		}
 		r.status.fail(err)
-		lost := errors.Is(err, errOutrun)
-		switch {
-		case lost:
-			r.config.Logger.Info("relay was outrun by another one", "error", err)
-		default:
-			failures++
-			r.config.Logger.Warn("relay starts over", "error", err, "failures", failures)
-		}
-		if errors.Is(err, errBus) && failures >= r.config.RestartAfter && r.config.Restart != nil &&
-			time.Since(restarted) >= r.config.RestartPause {
-			failures, restarted = 0, time.Now()
+		trouble.failures++
+		r.config.Logger.Log(ctx, trouble.level(err), "relay starts over", "error", err, "failures", trouble.failures)
+		if r.config.Restart != nil && trouble.serverToBlame(err, r.config.RestartAfter) &&
+			time.Since(trouble.restarted) >= r.config.RestartPause {
+			trouble.failures, trouble.restarted = 0, time.Now()
 			r.restart(ctx)
 		}
 		if !pause.wait(ctx) || r.hopeless() {
 			return
 		}
 	}
+}
+
+// trouble is what run remembers of failures in a row.
+type trouble struct {
+	failures  int
+	position  int64 // the furthest that the stream got
+	restarted time.Time
+}
+
+// moved notes how far the stream is; any progress, be it another relay's, ends
+// the row.
+func (t *trouble) moved(position int64) bool {
+	if position <= t.position {
+		return false
+	}
+	t.failures, t.position = 0, position
+	return true
+}
+
+// serverToBlame reports whether a restart may help. A server whose disk is full
+// may drop messages and go on answering: then the stream's end is never where
+// it should be, and does not move.
+func (t *trouble) serverToBlame(err error, after int) bool {
+	return t.failures >= after && (errors.Is(err, errBus) || errors.Is(err, errOutrun))
+}
+
+// level of a failure in the log: being outrun once is how two relays meet, and
+// what goes on for hours need not be told every two seconds.
+func (t *trouble) level(err error) slog.Level {
+	switch {
+	case errors.Is(err, errOutrun) && t.failures == 1:
+		return slog.LevelInfo
+	case t.failures&(t.failures-1) != 0:
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
 }
 
 // hopeless reports whether Stop was called while the bus does not work: what is
@@ -253,5 +284,5 @@ func (r *Relay) restart(ctx context.Context) {
 		r.status.fail(err)
 		return
 	}
-	r.config.Logger.Warn("bus server was restarted", "reason", "it did not answer")
+	r.config.Logger.Warn("bus server was restarted")
 }

@@ -102,7 +102,13 @@ func simulate(t *testing.T, rows []events.Envelope, seed uint64) (ok bool) {
 			})
 		}
 		var late [][]events.Envelope // handed over later, in any order
-		for log.committed < total {
+		for head := tail.Head(); log.committed < total; {
+			if now := tail.Head(); now < head || now > log.committed {
+				t.Errorf("seed %d: head went from %d to %d, committed %d", seed, head, now, log.committed)
+				ok = false
+			} else {
+				head = now
+			}
 			n := min(1+dice.Int64N(20), total-log.committed)
 			batch := rows[log.committed : log.committed+n]
 			log.set(func() {

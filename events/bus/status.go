@@ -41,10 +41,9 @@ type Status struct {
 
 // statusBoard is the shared view of what run does.
 type statusBoard struct {
-	mu       sync.Mutex
-	status   Status
-	syncs    int64
-	progress bool
+	mu     sync.Mutex
+	status Status
+	syncs  int64
 }
 
 func (b *statusBoard) get(head int64) Status {
@@ -80,19 +79,12 @@ func (b *statusBoard) relaying(position int64) {
 	})
 }
 
-func (b *statusBoard) reached(position int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.status.Position, b.progress = position, true
-}
+func (b *statusBoard) reached(position int64) { b.set(func(s *Status) { s.Position = position }) }
 
-// progressed reports whether something was copied since it was last asked.
-func (b *statusBoard) progressed() bool {
+func (b *statusBoard) position() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	was := b.progress
-	b.progress = false
-	return was
+	return b.status.Position
 }
 
 func (b *statusBoard) fail(err error) {

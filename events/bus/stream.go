@@ -61,7 +61,7 @@ func GuestPublish() []string {
 }
 
 func (c RelayConfig) stream() jetstream.StreamConfig {
-	return jetstream.StreamConfig{
+	config := jetstream.StreamConfig{
 		Name:        StreamName,
 		Description: "Copy of the newest events; the log is the truth. Sequence = position.",
 		Subjects:    []string{Subjects},
@@ -77,6 +77,12 @@ func (c RelayConfig) stream() jetstream.StreamConfig {
 		DenyPurge:   true,
 		AllowDirect: true,
 	}
+	if c.Replicas == 1 {
+		// Without a write to the file for each message: half the processor time.
+		// A killed process loses the last messages, which are refilled.
+		config.PersistMode = jetstream.AsyncPersistMode
+	}
+	return config
 }
 
 // sameConfig reports whether the settings that matter are as wanted. The server
@@ -86,6 +92,7 @@ func sameConfig(got, want jetstream.StreamConfig) bool {
 		got.Storage == want.Storage && got.Discard == want.Discard && got.MaxAge == want.MaxAge &&
 		got.MaxBytes == want.MaxBytes && got.Replicas == want.Replicas && got.MaxMsgs == -1 &&
 		got.DenyDelete == want.DenyDelete && got.DenyPurge == want.DenyPurge && got.AllowDirect == want.AllowDirect &&
+		got.PersistMode == want.PersistMode &&
 		got.Mirror == nil && len(got.Sources) == 0 && !got.NoAck && got.SubjectTransform == nil
 }
 

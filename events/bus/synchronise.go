@@ -49,7 +49,7 @@ func (r *Relay) synchronise(ctx context.Context, demand string) (position int64,
 		return r.rebuild(ctx, head.Position, reasonMissing)
 	}
 	state := stream.CachedInfo().State
-	first, last := int64(state.FirstSeq), int64(state.LastSeq)
+	last := int64(state.LastSeq)
 	reason, err := r.compare(ctx, stream, state, head)
 	if err != nil {
 		return 0, err
@@ -72,7 +72,9 @@ func (r *Relay) synchronise(ctx context.Context, demand string) (position int64,
 		}
 	}
 	if reason == "" {
-		r.config.Logger.Debug("stream continues the log", "first", first, "last", last, "head", head.Position)
+		if last < head.Position {
+			r.config.Logger.Info("stream is behind the log and is filled up", "from", last+1, "to", head.Position)
+		}
 		return last, nil
 	}
 	return r.rebuild(ctx, head.Position, reason)
