@@ -3,6 +3,7 @@ package bus
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -28,6 +29,12 @@ func TestKilled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// Ends the child where this process ends before it.
+		leash, err := child.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer leash.Close()
 		if err := child.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -60,6 +67,10 @@ func TestKilledChild(t *testing.T) {
 	if dir == "" {
 		t.Skip("runs as a child of TestKilled")
 	}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(2)
+	}()
 	micro, err := strconv.ParseInt(os.Getenv("BUS_BORN"), 10, 64)
 	if err != nil {
 		t.Fatal(err)

@@ -86,11 +86,13 @@ func (t *Tail) consume(ctx context.Context) (heard bool, err error) {
 }
 
 // Connect returns a connection that never gives up: to url, or through memory
-// to provider where url is empty. user and password may be empty.
+// to provider where url is empty. user and password may be empty. A server that
+// is not there yet is no error.
 func Connect(ctx context.Context, url string, provider nats.InProcessConnProvider, user, password string) (*nats.Conn, error) {
 	options := []nats.Option{
 		nats.Name("kanban"),
 		nats.MaxReconnects(-1),
+		nats.RetryOnFailedConnect(true),
 		nats.ReconnectWait(100 * time.Millisecond),
 		nats.ReconnectJitter(50*time.Millisecond, 100*time.Millisecond),
 		// Nothing is kept for a server that is away: whoever publishes notices at
@@ -98,11 +100,11 @@ func Connect(ctx context.Context, url string, provider nats.InProcessConnProvide
 		nats.ReconnectBufSize(-1),
 		nats.FlusherTimeout(5 * time.Second),
 		nats.Timeout(5 * time.Second),
+		// Its default writes to stderr. Whoever publishes or listens notices.
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
 	}
 	if url == "" {
 		options = append(options, nats.InProcessServer(provider))
-	} else {
-		options = append(options, nats.RetryOnFailedConnect(true))
 	}
 	if user != "" {
 		options = append(options, nats.UserInfo(user, password))

@@ -93,6 +93,8 @@ type Relay struct {
 	stopping chan struct{} // closed by Stop: finish what is committed
 
 	status statusBoard
+
+	unfinished string // why a rebuild was begun that has not got through; of run's goroutine
 }
 
 // NewRelay checks the config. Nothing runs before Start.

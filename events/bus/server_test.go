@@ -12,6 +12,27 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+func TestConnectBeforeTheServerRuns(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newLog(10))
+	r.halt()
+	user, password := r.srv.Credentials()
+	conn, err := Connect(t.Context(), "", r.srv, user, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.conn = conn
+	if r.js, err = jetstream.New(conn); err != nil {
+		t.Fatal(err)
+	}
+	r.start(func(c *RelayConfig) { c.StartTimeout, c.Restart = 10*time.Millisecond, nil })
+	if err := r.srv.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.level()
+	r.verify(1)
+}
+
 func TestServerRestartsUnderLoad(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, newLog(0))

@@ -106,13 +106,29 @@ func (r *Relay) create(ctx context.Context, first int64) (empty bool, err error)
 		if err := r.js.DeleteStream(ctx, StreamName); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return err
 		}
-		stream, err := r.js.CreateStream(ctx, config)
+		stream, err := r.createOver(ctx, config)
 		if err == nil {
 			empty = stream.CachedInfo().State.LastSeq == uint64(first-1)
 		}
 		return err
 	})
 	return empty, err
+}
+
+// storeNotCreated is JetStream's code for a folder that cannot be made: that of
+// the stream deleted a moment ago may still be on its way out.
+const storeNotCreated = 10049
+
+// createOver creates the stream, in a second and third attempt if need be.
+func (r *Relay) createOver(ctx context.Context, config jetstream.StreamConfig) (jetstream.Stream, error) {
+	pause := newBackoff(20*time.Millisecond, time.Second)
+	for attempt := 1; ; attempt++ {
+		stream, err := r.js.CreateStream(ctx, config)
+		var refused *jetstream.APIError
+		if !errors.As(err, &refused) || refused.ErrorCode != storeNotCreated || attempt == 3 || !pause.wait(ctx) {
+			return stream, err
+		}
+	}
 }
 
 // request gives each request to JetStream its own limit of time.

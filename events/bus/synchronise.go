@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,8 @@ func (r *Relay) synchronise(ctx context.Context, demand string) (position int64,
 		return 0, fmt.Errorf("read the log's head: %w", err)
 	}
 	if missing {
-		return r.rebuild(ctx, head.Position, reasonMissing)
+		// After a rebuild that got no further than to delete it, for its reason.
+		return r.rebuild(ctx, head.Position, cmp.Or(r.unfinished, reasonMissing))
 	}
 	state := stream.CachedInfo().State
 	last := int64(state.LastSeq)
@@ -232,10 +234,12 @@ func (r *Relay) rebuild(ctx context.Context, head int64, reason string) (int64, 
 	if err != nil {
 		return 0, fmt.Errorf("read the log: %w", err)
 	}
+	r.unfinished = reason
 	empty, err := r.create(ctx, from)
 	if err != nil {
 		return 0, err
 	}
+	r.unfinished = ""
 	if !empty {
 		// What is in it may be all that is left of something: compare first.
 		r.config.Logger.Info("stream was found again without its settings")
