@@ -230,8 +230,10 @@ func (h *histories) person() {
 	id := rapid.Int64Range(1, h.users).Draw(h.t, "user")
 	name, admin := h.text(), rapid.Bool().Draw(h.t, "admin")
 	h.write(0, 0, rapid.SampledFrom([]events.Event{
-		events.UserUpdated{UserID: id, DisplayName: &name}, events.UserUpdated{UserID: id, Admin: &admin},
-		events.UserDeactivated{UserID: id}, events.TokenIssued{TokenID: 1, UserID: id, Name: "t", Role: events.PM, Boards: []int64{}},
+		events.UserUpdated{UserID: id, DisplayName: &name},
+		events.UserUpdated{UserID: id, Admin: &admin},
+		events.UserDeactivated{UserID: id},
+		events.TokenIssued{TokenID: 1, UserID: id, Name: "t", Role: events.PM, Boards: []int64{}},
 		events.LogImported{Source: "x"},
 	}).Draw(h.t, "person"))
 }

@@ -101,7 +101,8 @@ func member(board, user int64, role events.Role) fact {
 func threeBoards() []fact {
 	return []fact{
 		board(1, "B1", events.Private), member(1, 7, events.AgentRole), board(2, "B2", events.Private), board(3, "B3", events.Internal),
-		board(4, "B4", events.Private), member(4, 7, events.PM), {4, 0, events.BoardArchived{}},
+		board(4, "B4", events.Private), member(4, 7, events.PM),
+		{4, 0, events.BoardArchived{}},
 		ticket(1, 1, 1, nil), ticket(2, 2, 1, nil), ticket(3, 3, 1, nil),
 	}
 }

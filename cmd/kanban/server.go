@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/agent-kanban/agent-kanban/auth"
 	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/embedded"
@@ -149,9 +147,8 @@ func (s *server) startBus(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose(func(context.Context) error { s.nats.Stop(); return nil })
-	name, password := s.nats.Credentials()
-	conn, err := nats.Connect("", nats.InProcessServer(s.nats), nats.UserInfo(name, password), nats.Name("kanban"),
-		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.NoCallbacksAfterClientClose())
+	user, password := s.nats.Credentials()
+	conn, err := bus.Connect(ctx, "", s.nats, user, password)
 	if err != nil {
 		return fmt.Errorf("connect to the embedded nats: %w", err)
 	}
@@ -172,6 +169,7 @@ func (s *server) startBus(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	s.onClose(func(context.Context) error { s.relay.Stop(); return nil }) // after a start that fails; see startProjections
 	return s.relay.Start(ctx)
 }
 

@@ -37,8 +37,12 @@ func (db *DB) prepare(ctx context.Context) error {
 		text string
 		to   **sql.Stmt
 	}{
-		{headSQL, &s.head}, {insertSQL, &s.insert}, {ledgerSQL, &s.ledger},
-		{recordSQL, &s.record}, {snapshotSQL, &s.snapshot}, {saveSQL, &s.save},
+		{headSQL, &s.head},
+		{insertSQL, &s.insert},
+		{ledgerSQL, &s.ledger},
+		{recordSQL, &s.record},
+		{snapshotSQL, &s.snapshot},
+		{saveSQL, &s.save},
 	} {
 		var err error
 		if *p.to, err = db.writer.PrepareContext(ctx, p.text); err != nil {
