@@ -25,6 +25,7 @@ type board struct {
 	lanes    map[int64][]*Ticket // by column: unarchived tickets in order
 
 	snapVersion int64 // version of the stored snapshot
+	folded      int   // events that the load folded on top of it
 	used        int64 // when last used, to evict the coldest
 }
 

@@ -15,10 +15,13 @@ const (
 	stateSchema = 1
 	// directoryStream names the directory among the snapshots.
 	directoryStream = "directory"
-	// snapshotEvery is the least number of events between snapshots of one
-	// stream. A board waits for half as many events as it has tickets, so that the
-	// cost of encoding them stays constant per event.
-	snapshotEvery = 2000
+	// snapshotEvery is the number of events between snapshots of one stream; a
+	// board waits for one more event per ticket it has. So encoding them is
+	// cheap per event and rare enough to stay out of sight.
+	snapshotEvery = 20_000
+	// foldedMany is how many events a load may fold before it pays to store the
+	// result.
+	foldedMany = 2_000
 	// cachedTickets bounds the boards kept in memory.
 	cachedTickets = 100_000
 	// locatedTickets bounds the memory of which board a ticket is on.
@@ -156,6 +159,7 @@ func (w *work) loadBoard(id int64) (*board, error) {
 		}
 		fact, _ := e.Payload()
 		b.evolve(e, fact)
+		b.folded++
 	}
 	for i := range w.pending {
 		if e := &w.pending[i]; e.Stream == stream {
@@ -186,6 +190,7 @@ func (w *work) catchUp() error {
 			return fmt.Errorf("catch up: %w", err)
 		}
 		s.evolve(e)
+		w.folded++
 	}
 	return nil
 }
@@ -207,7 +212,8 @@ func (w *work) loadDirectory() error {
 // saveSnapshots stores what has grown enough since its last snapshot.
 func (w *work) saveSnapshots() error {
 	s := w.state
-	if s.head.Position-s.dirAt >= int64(max(snapshotEvery, len(s.directory.Users)+len(s.directory.Keys))) {
+	since := s.head.Position - s.dirAt
+	if since >= int64(snapshotEvery+len(s.directory.Users)+len(s.directory.Keys)) || w.folded >= foldedMany {
 		text, err := json.Marshal(s.directory)
 		if err != nil {
 			return err
@@ -220,7 +226,7 @@ func (w *work) saveSnapshots() error {
 	}
 	for id := range w.touched {
 		b := s.boards[id]
-		if b == nil || b.version-b.snapVersion < int64(max(snapshotEvery, len(b.tickets)/2)) {
+		if b == nil || b.folded < foldedMany && b.version-b.snapVersion < int64(snapshotEvery+len(b.tickets)) {
 			continue
 		}
 		snap, err := b.snapshot(s.head.Position)
@@ -230,7 +236,7 @@ func (w *work) saveSnapshots() error {
 		if err != nil {
 			return err
 		}
-		b.snapVersion = b.version
+		b.snapVersion, b.folded = b.version, 0
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ type work struct {
 	records []events.CommandRecord
 	hooks   []*call
 	touched map[int64]struct{} // boards with pending events
+	folded  int                // events read to catch up
 	again   bool               // a retry: what failed before may have been committed
 }
 

@@ -52,6 +52,12 @@ type cursor struct {
 	at   int64
 }
 
+func (c *cursor) Pending() bool {
+	c.tail.mu.Lock()
+	defer c.tail.mu.Unlock()
+	return c.at < c.tail.base+int64(len(c.tail.all))
+}
+
 func (c *cursor) Next(ctx context.Context) ([]events.Envelope, error) {
 	for {
 		if c.at < c.tail.base {

@@ -31,19 +31,17 @@ type outcome struct {
 // project applies first and whatever else is waiting in one transaction. It
 // repeats until that is committed or ctx ends, parking events that cannot be
 // applied. It returns an error only where following on makes no sense.
-func (r *Runner) project(ctx context.Context, first []events.Envelope, more <-chan []events.Envelope) error {
+func (r *Runner) project(ctx context.Context, first []events.Envelope, more Subscription) error {
 	pending, count := [][]events.Envelope{first}, len(first)
 	failures := map[int64]int{}
 	for attempt := 0; ; attempt++ {
 		err := r.transact(ctx, func(ctx context.Context, tx *sql.Tx) (*outcome, error) {
-			for count < r.config.MaxBatch {
-				select {
-				case batch := <-more:
-					pending, count = append(pending, batch), count+len(batch)
-					continue
-				default:
+			for count < r.config.MaxBatch && more.Pending() {
+				batch, err := more.Next(ctx)
+				if err != nil {
+					return nil, fmt.Errorf("subscription: %w", err)
 				}
-				break
+				pending, count = append(pending, batch), count+len(batch)
 			}
 			return r.applyAll(ctx, tx, pending)
 		})
@@ -123,12 +121,12 @@ func (r *Runner) applyAll(ctx context.Context, tx *sql.Tx, batches [][]events.En
 	if err := r.views.flush(ctx, t); err != nil {
 		return nil, err
 	}
-	return out, advance(ctx, tx, r.position, out.position)
+	return out, r.advance(ctx, tx, out.position)
 }
 
 // advance is the compare-and-set of the checkpoint.
-func advance(ctx context.Context, tx *sql.Tx, from, to int64) error {
-	result, err := tx.ExecContext(ctx, moveCheckpoint, to, rowSchema, from)
+func (r *Runner) advance(ctx context.Context, tx *sql.Tx, to int64) error {
+	result, err := tx.StmtContext(ctx, r.move).ExecContext(ctx, to, rowSchema, r.position)
 	if err != nil {
 		return fmt.Errorf("move checkpoint: %w", err)
 	}
@@ -137,7 +135,7 @@ func advance(ctx context.Context, tx *sql.Tx, from, to int64) error {
 		return fmt.Errorf("move checkpoint: %w", err)
 	}
 	if moved != 1 {
-		return fmt.Errorf("from %d to %d: %w", from, to, ErrCheckpointLost)
+		return fmt.Errorf("from %d to %d: %w", r.position, to, ErrCheckpointLost)
 	}
 	return nil
 }

@@ -113,7 +113,7 @@ func BenchmarkRebuild(b *testing.B) {
 		}
 	}
 	s.store(b, db)
-	s.log, s = nil, nil
+	s.log = nil
 	runtime.GC()
 	var last Progress
 	var peak uint64

@@ -222,14 +222,14 @@ func openSide(ctx context.Context, q querier, table string) (*side, error) {
 	if table == "columns" || table == "members" {
 		keys = 2
 	}
-	order := []string{"1", "2"}[:keys] // the key comes first in every table
-	rows, err := q.QueryContext(ctx, "SELECT * FROM "+table+" ORDER BY "+strings.Join(order, ", "))
+	order := []string{"1", "2"}[:keys]                                                              // the key comes first in every table
+	rows, err := q.QueryContext(ctx, "SELECT * FROM "+table+" ORDER BY "+strings.Join(order, ", ")) //nolint:rowserrcheck // next checks it
 	if err != nil {
 		return nil, err
 	}
 	columns, err := rows.Columns()
 	if err != nil {
-		return nil, errors.Join(err, rows.Close())
+		return nil, errors.Join(err, rows.Close()) //nolint:sqlclosecheck // the side outlives this
 	}
 	s := &side{rows: rows, columns: columns, keys: keys}
 	if err := s.next(); err != nil {

@@ -101,7 +101,7 @@ func (p *preparer) prepare(text string) statement {
 	if p.err != nil {
 		return 0
 	}
-	stmt, err := p.db.PrepareContext(p.ctx, p.names.Replace(text))
+	stmt, err := p.db.PrepareContext(p.ctx, p.names.Replace(text)) //nolint:sqlclosecheck // views.close does
 	if err != nil {
 		p.err = fmt.Errorf("prepare %q: %w", text, err)
 		return 0
@@ -139,12 +139,12 @@ func (t *Tx) stmt(ctx context.Context, s statement) *sql.Stmt {
 }
 
 func (t *Tx) exec(ctx context.Context, s statement, args ...any) error {
-	_, err := t.stmt(ctx, s).ExecContext(ctx, args...)
+	_, err := t.stmt(ctx, s).ExecContext(ctx, args...) //nolint:sqlclosecheck // ends with the transaction
 	return err
 }
 
 func (t *Tx) queryRow(ctx context.Context, s statement, args ...any) *sql.Row {
-	return t.stmt(ctx, s).QueryRowContext(ctx, args...)
+	return t.stmt(ctx, s).QueryRowContext(ctx, args...) //nolint:sqlclosecheck // ends with the transaction
 }
 
 // apply brings one event into the rows of every view. A panic becomes an error.

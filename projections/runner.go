@@ -19,6 +19,8 @@ import (
 type Subscription interface {
 	// Next returns the error of ctx when that ends.
 	Next(ctx context.Context) ([]events.Envelope, error)
+	// Pending reports whether Next would return at once.
+	Pending() bool
 }
 
 // Config is what a Runner needs. Fields without a default are required.
@@ -81,6 +83,7 @@ const maxBackoff = 5 * time.Second
 type Runner struct {
 	config Config
 	views  *views
+	move   *sql.Stmt // moves the checkpoint
 	apply  applyFunc
 
 	life    sync.Mutex // Start and Stop
@@ -149,6 +152,9 @@ func (r *Runner) prepare(ctx context.Context) error {
 	if r.views, err = newViews(ctx, r.config.DB, ""); err != nil {
 		return err
 	}
+	if r.move, err = r.config.DB.PrepareContext(ctx, moveCheckpoint); err != nil {
+		return errors.Join(err, r.views.close())
+	}
 	r.position = position
 	r.apply = r.config.wrap(r.views.apply)
 	r.status.start(position)
@@ -171,7 +177,7 @@ func (r *Runner) Stop() error {
 	if r.views == nil {
 		return nil
 	}
-	err := r.views.close()
+	err := errors.Join(r.move.Close(), r.views.close())
 	r.views = nil
 	return err
 }
@@ -200,41 +206,18 @@ func (r *Runner) run(ctx context.Context) {
 	}
 }
 
-// follow applies one subscription until it fails.
+// follow applies one subscription until it fails. The batch that wakes it waits
+// for its turn to write; whatever else was committed by then goes into the same
+// transaction.
 func (r *Runner) follow(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	batches := make(chan []events.Envelope, 64)
-	ended := make(chan error, 1)
-	var pump sync.WaitGroup
-	defer pump.Wait()
-	defer cancel()
 	subscription := r.config.Subscribe(r.status.position())
-	// A goroutine of its own collects what arrives while a transaction waits for
-	// its turn, so that the transaction can take all of it.
-	pump.Go(func() {
-		for {
-			batch, err := subscription.Next(ctx)
-			if err != nil {
-				ended <- err
-				return
-			}
-			select {
-			case batches <- batch:
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
 	for {
-		select {
-		case batch := <-batches:
-			if err := r.project(ctx, batch, batches); err != nil {
-				return err
-			}
-		case err := <-ended:
+		batch, err := subscription.Next(ctx)
+		if err != nil {
 			return fmt.Errorf("subscription: %w", err)
-		case <-ctx.Done():
-			return ctx.Err()
+		}
+		if err := r.project(ctx, batch, subscription); err != nil {
+			return err
 		}
 	}
 }

@@ -21,6 +21,8 @@ type feed struct {
 	size  int
 }
 
+func (f *feed) Pending() bool { return f.after < int64(len(f.log)) }
+
 func (f *feed) Next(ctx context.Context) ([]events.Envelope, error) {
 	page, err := f.log.Read(ctx, events.Query{After: f.after, Limit: f.size})
 	if err != nil {
@@ -161,7 +163,7 @@ func TestDuplicatesAreSkippedAndGapsRefused(t *testing.T) {
 	if got := r.Status(); got.Position != 15 || got.Applied != 15 || got.Duplicates != 15 {
 		t.Errorf("status: got %+v, want 15 applied, 15 duplicates", got)
 	}
-	if err := r.project(t.Context(), s.log[16:], nil); !errors.Is(err, ErrGap) {
+	if err := r.project(t.Context(), s.log[16:], idle{}); !errors.Is(err, ErrGap) {
 		t.Errorf("gap: got %v, want ErrGap", err)
 	}
 	if got := count(t, db, "tickets"); got != 14 {
@@ -266,6 +268,9 @@ func TestPoisonIsParkedByTicketAndRetriedInOrder(t *testing.T) {
 				t.Fatal(err)
 			}
 			all = append(all, one)
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
 		}
 		return strings.Join(all, ", ")
 	}

@@ -79,6 +79,7 @@ func (s *script) add(t fataler, board, ticket int64, fact events.Event) *events.
 			stream = events.UserStream(f.UserID)
 		case events.UserDeactivated:
 			stream = events.UserStream(f.UserID)
+		default: // no other fact is about a user
 		}
 	}
 	s.now = s.now.Add(1500 * time.Microsecond)
@@ -147,6 +148,8 @@ func config(db *sqlstore.DB) Config {
 // idle is a Subscription without events.
 type idle struct{}
 
+func (idle) Pending() bool { return false }
+
 func (idle) Next(ctx context.Context) ([]events.Envelope, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
@@ -173,7 +176,7 @@ func prepared(t testing.TB, c Config) *Runner {
 // deliver projects one batch.
 func deliver(t testing.TB, r *Runner, batch []events.Envelope) {
 	t.Helper()
-	if err := r.project(t.Context(), batch, nil); err != nil {
+	if err := r.project(t.Context(), batch, idle{}); err != nil {
 		t.Fatalf("project: %v", err)
 	}
 }

@@ -41,6 +41,9 @@ func (s *Subscription) Next(ctx context.Context) ([]events.Envelope, error) {
 	return s.next(ctx, true)
 }
 
+// Pending reports whether Next would return at once.
+func (s *Subscription) Pending() bool { return s.tail.Head() > s.last }
+
 // Position returns the last one that Next returned, or where the cursor began.
 func (s *Subscription) Position() int64 { return s.last }
 
