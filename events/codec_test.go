@@ -181,7 +181,7 @@ func TestUpcasters(t *testing.T) {
 	t.Parallel()
 	want := renamed{Name: "ada", Length: 3}
 	for schema, data := range map[int]string{
-		1: `{"nmae":"ada"}`,
+		1: `{"nick":"ada"}`,
 		2: `{"name":"ada"}`,
 		3: `{"name":"ada","length":3}`,
 	} {
@@ -216,7 +216,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"negative schema", typeRenamed, -1, `{}`, ErrUnknownType},
 		{"no json", TypeTicketMoved, 1, `{`, nil},
 		{"another shape", TypeTicketMoved, 1, `{"column_id":"one"}`, nil},
-		{"an upcaster fails", typeRenamed, 1, `{"nmae":1}`, nil},
+		{"an upcaster fails", typeRenamed, 1, `{"nick":1}`, nil},
 	} {
 		e := Envelope{Type: test.kind, Schema: test.schema, Data: json.RawMessage(test.data)}
 		got, err := e.Payload()

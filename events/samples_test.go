@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// renamed is a fact whose shape changed twice: schema 1 had "nmae", schema 2
-// corrected it to "name", schema 3 added "length".
+// renamed is a fact whose shape changed twice: schema 1 had "nick", schema 2
+// called it "name", schema 3 added "length".
 type renamed struct {
 	Name   string `json:"name"`
 	Length int    `json:"length"`
@@ -24,12 +24,12 @@ func TestMain(m *testing.M) {
 	shapes[typeRenamed] = of[renamed](
 		func(data json.RawMessage) (json.RawMessage, error) {
 			var old struct {
-				Nmae string `json:"nmae"`
+				Nick string `json:"nick"`
 			}
 			if err := json.Unmarshal(data, &old); err != nil {
 				return nil, err
 			}
-			return json.Marshal(map[string]any{"name": old.Nmae})
+			return json.Marshal(map[string]any{"name": old.Nick})
 		},
 		func(data json.RawMessage) (json.RawMessage, error) {
 			var old struct {

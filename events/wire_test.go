@@ -74,7 +74,7 @@ func TestWireForm(t *testing.T) {
 	if got := string(e.JSON()); got != want {
 		t.Errorf("prepared: got %s\nwant %s", got, want)
 	}
-	if &e.JSON()[0] != &e.JSON()[0] {
+	if first, again := e.JSON(), e.JSON(); &first[0] != &again[0] {
 		t.Error("prepared: encoded again at each call")
 	}
 	if got := e.Subject(); got != "kanban.1.ticket_assigned" {
@@ -170,7 +170,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(string(fact.Type()), schema, []byte(data))
 	}
-	f.Add(string(typeRenamed), 1, []byte(`{"nmae":"x"}`))
+	f.Add(string(typeRenamed), 1, []byte(`{"nick":"x"}`))
 	f.Fuzz(func(t *testing.T, kind string, schema int, data []byte) {
 		fact, err := decode(Type(kind), schema, data)
 		if err != nil {

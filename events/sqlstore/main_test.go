@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("SQLSTORE_TEST_LOCK_DIR"); dir != "" {
 		lock, err := sqlstore.Lock(dir)
-		fmt.Println("locked", err)
+		fmt.Println("locked", err) //nolint:forbidigo // to the parent
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		_ = lock.Release()
 		return

@@ -45,7 +45,7 @@ func (db *DB) prepare(ctx context.Context) error {
 		{saveSQL, &s.save},
 	} {
 		var err error
-		if *p.to, err = db.writer.PrepareContext(ctx, p.text); err != nil {
+		if *p.to, err = db.writer.PrepareContext(ctx, p.text); err != nil { //nolint:sqlclosecheck // kept until the pool closes
 			return fmt.Errorf("prepare: %w", err)
 		}
 	}
@@ -55,7 +55,7 @@ func (db *DB) prepare(ctx context.Context) error {
 	for _, q := range []events.Query{{}, {After: 1}, {Stream: "s"}, {Stream: "s", AfterVersion: 1}} {
 		text, _ := selectSQL(&q, span{above: q.AfterVersion}, 1)
 		if s.reads[text] == nil {
-			stmt, err := db.writer.PrepareContext(ctx, text)
+			stmt, err := db.writer.PrepareContext(ctx, text) //nolint:sqlclosecheck // kept until the pool closes
 			if err != nil {
 				return fmt.Errorf("prepare: %w", err)
 			}
@@ -84,7 +84,7 @@ func (db *DB) Begin(ctx context.Context) (events.Tx, error) {
 	}
 	t := &transaction{db: db, tx: tx}
 	ctx = context.WithoutCancel(ctx)
-	if t.head, err = scanHead(tx.StmtContext(ctx, db.stmts.head).QueryRowContext(ctx)); err != nil {
+	if t.head, err = scanHead(tx.StmtContext(ctx, db.stmts.head).QueryRowContext(ctx)); err != nil { //nolint:sqlclosecheck // ends with the transaction
 		return nil, errors.Join(wrap("read head", err), t.Rollback())
 	}
 	return t, nil
@@ -113,7 +113,7 @@ func (t *transaction) Append(ctx context.Context, batch []events.Envelope) error
 		}
 	}
 	ctx = context.WithoutCancel(ctx)
-	insert := t.tx.StmtContext(ctx, t.db.stmts.insert)
+	insert := t.tx.StmtContext(ctx, t.db.stmts.insert) //nolint:sqlclosecheck // ends with the transaction
 	for i := range batch {
 		e := &batch[i]
 		bind(&t.args, e)
@@ -177,8 +177,8 @@ func (t *transaction) Command(ctx context.Context, id, actor string) (events.Com
 	rec := events.CommandRecord{ID: id, Actor: actor}
 	var sha []byte
 	var at int64
-	err := t.tx.StmtContext(ctx, t.db.stmts.ledger).QueryRowContext(ctx, id, actor).
-		Scan(&sha, &rec.First, &rec.Last, &rec.Stream, &rec.Version, &at)
+	row := t.tx.StmtContext(ctx, t.db.stmts.ledger).QueryRowContext(ctx, id, actor) //nolint:sqlclosecheck // ends with the transaction
+	err := row.Scan(&sha, &rec.First, &rec.Last, &rec.Stream, &rec.Version, &at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return events.CommandRecord{}, false, nil
 	}
@@ -195,7 +195,7 @@ func (t *transaction) Command(ctx context.Context, id, actor string) (events.Com
 // Record is events.Ledger. A command that is recorded already is ErrConflict.
 func (t *transaction) Record(ctx context.Context, rec events.CommandRecord) error {
 	ctx = context.WithoutCancel(ctx)
-	_, err := t.tx.StmtContext(ctx, t.db.stmts.record).ExecContext(ctx, rec.ID, rec.Actor, rec.RequestSHA[:],
+	_, err := t.tx.StmtContext(ctx, t.db.stmts.record).ExecContext(ctx, rec.ID, rec.Actor, rec.RequestSHA[:], //nolint:sqlclosecheck // ends with the transaction
 		rec.First, rec.Last, rec.Stream, rec.Version, rec.RecordedAt.UnixMicro())
 	if taken(err) {
 		return fmt.Errorf("record command: it is recorded already: %w", events.ErrConflict)
@@ -207,8 +207,8 @@ func (t *transaction) Record(ctx context.Context, rec events.CommandRecord) erro
 func (t *transaction) Snapshot(ctx context.Context, stream string, schema int) (events.Snapshot, bool, error) {
 	ctx = context.WithoutCancel(ctx)
 	snap := events.Snapshot{Stream: stream, Schema: schema}
-	err := t.tx.StmtContext(ctx, t.db.stmts.snapshot).QueryRowContext(ctx, stream, schema).
-		Scan(&snap.Version, &snap.Position, &snap.State)
+	row := t.tx.StmtContext(ctx, t.db.stmts.snapshot).QueryRowContext(ctx, stream, schema) //nolint:sqlclosecheck // ends with the transaction
+	err := row.Scan(&snap.Version, &snap.Position, &snap.State)
 	if errors.Is(err, sql.ErrNoRows) {
 		return events.Snapshot{}, false, nil
 	}
@@ -226,7 +226,7 @@ func (t *transaction) SaveSnapshot(ctx context.Context, snap events.Snapshot) er
 	if state == nil {
 		state = []byte{}
 	}
-	_, err := t.tx.StmtContext(ctx, t.db.stmts.save).ExecContext(ctx, snap.Stream, snap.Version, snap.Position, snap.Schema, state)
+	_, err := t.tx.StmtContext(ctx, t.db.stmts.save).ExecContext(ctx, snap.Stream, snap.Version, snap.Position, snap.Schema, state) //nolint:sqlclosecheck // ends with the transaction
 	return wrap("save snapshot", err)
 }
 
@@ -235,7 +235,7 @@ func (t *transaction) Read(ctx context.Context, q events.Query) ([]events.Envelo
 	ctx = context.WithoutCancel(ctx)
 	page, err := read(ctx, q, func(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 		if stmt := t.db.stmts.reads[text]; stmt != nil {
-			return t.tx.StmtContext(ctx, stmt).QueryContext(ctx, args...)
+			return t.tx.StmtContext(ctx, stmt).QueryContext(ctx, args...) //nolint:sqlclosecheck // ends with the transaction
 		}
 		return t.tx.QueryContext(ctx, text, args...)
 	})

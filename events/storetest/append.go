@@ -284,8 +284,8 @@ func testRedacted(t *testing.T, open Open) {
 
 func testLogID(t *testing.T, open Open) {
 	a, b := open(t), open(t)
-	if a.LogID() == "" || a.LogID() != a.LogID() {
-		t.Errorf("log id: got %q, want one that stays", a.LogID())
+	if id := a.LogID(); id == "" || a.LogID() != id {
+		t.Errorf("log id: got %q, then %q, want one that stays", id, a.LogID())
 	}
 	if a.LogID() == b.LogID() {
 		t.Errorf("log id: two logs have %q", a.LogID())
