@@ -259,33 +259,36 @@ func TestUpkeepRunsByTheClock(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = reader.Close() })
 	synctest.Test(t, func(t *testing.T) {
-		var updates countingUpdater
-		s, err := New(Config{Key: Secret{testKey}, Reader: reader}, &updates, &people{})
+		updates := make(updater, 4)
+		s, err := New(Config{Key: Secret{testKey}, Reader: reader}, updates, &people{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		s.uses.note(1, time.Now())
-		time.Sleep(upkeep + time.Second) // in the bubble: no real time passes
-		synctest.Wait()
-		if got := updates.n.Load(); got != 2 {
-			t.Errorf("after a minute: %d transactions, want 2 (last uses, expired tokens)", got)
+		began := time.Now() // of the bubble: no real time passes
+		s.uses.note(1, began)
+		for i, want := range []time.Duration{
+			upkeep, upkeep, // last uses, expired tokens
+			upkeep + time.Hour, // after an idle hour: expired tokens
+		} {
+			if got := (<-updates).Sub(began); got != want {
+				t.Errorf("transaction %d: after %v, want %v", i+1, got, want)
+			}
 		}
-		time.Sleep(time.Hour)
 		synctest.Wait()
-		if got := updates.n.Load(); got != 3 {
-			t.Errorf("after an idle hour: %d transactions, want 3", got)
-		}
 		s.Stop()
+		if n := len(updates); n != 0 {
+			t.Errorf("%d transactions too many", n)
+		}
 	})
 }
 
-// countingUpdater carries nothing out.
-type countingUpdater struct{ n atomic.Int64 }
+// updater carries nothing out; it says when it should have.
+type updater chan time.Time
 
-func (u *countingUpdater) Update(context.Context, func(context.Context, *sql.Tx) error) error {
-	u.n.Add(1)
+func (u updater) Update(context.Context, func(context.Context, *sql.Tx) error) error {
+	u <- time.Now()
 	return nil
 }

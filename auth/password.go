@@ -31,7 +31,7 @@ const nobody = "$argon2id$v=19$m=19456,t=2,p=1$LBosrOK+Kt38e6ckQMiHyQ$imW3znTilD
 // CheckPasswordPolicy returns nil for a password that may be set, and
 // CodeInvalid with the reason in Fields["password"] for any other.
 func CheckPasswordPolicy(password string) error {
-	reason := ""
+	var reason string
 	switch n := utf8.RuneCountInString(password); {
 	case !utf8.ValidString(password):
 		reason = "must be text in UTF-8"

@@ -114,7 +114,7 @@ func (s *Service) Refresh(ctx context.Context, token string) (Session, error) {
 		row, err := s.refreshRow(ctx, tx, token)
 		if err != nil {
 			refusal = err
-			return nil
+			return nil //nolint:nilerr // nothing to undo; the caller gets it as the refusal
 		}
 		if refusal = row.refusal(s.cfg.Now(), allowed); refusal != nil {
 			return revokeFamily(ctx, tx, row.family)
