@@ -93,7 +93,7 @@ func (r *eventRow) view(board int64) ActivityEntry {
 		ticket = fmt.Sprintf("ticket %d", *r.TicketID)
 	}
 	fact, err := envelope.Payload()
-	summary := ""
+	var summary string
 	switch {
 	case err == nil:
 		summary = sentence(fact, ticket)

@@ -98,7 +98,7 @@ func (q *Queries) Boards(ctx context.Context, viewer Viewer, f BoardFilter) (Pag
 		for i := range rows {
 			ids[i] = rows[i].ID
 		}
-		return tx.NewSelect().Model(&columns).Where("board_id IN (?)", bun.In(ids)).Order("board_id", "place").Scan(ctx)
+		return tx.NewSelect().Model(&columns).Where("board_id IN (?)", bun.List(ids)).Order("board_id", "place").Scan(ctx)
 	})
 	if err != nil {
 		return Page[Board]{}, fmt.Errorf("read boards: %w", err)
@@ -135,9 +135,9 @@ func (q *Queries) board(ctx context.Context, tx *sql.Tx, ref string) (Board, err
 	var row boardRow
 	var err error
 	if id := idOf(ref); id > 0 {
-		err = row.scan(tx.StmtContext(ctx, q.stmt.board).QueryRowContext(ctx, id))
+		err = row.scan(tx.StmtContext(ctx, q.stmt.board).QueryRowContext(ctx, id)) //nolint:sqlclosecheck // ends with the transaction
 	} else if ref != "" {
-		err = row.scan(tx.StmtContext(ctx, q.stmt.boardByKey).QueryRowContext(ctx, strings.ToUpper(ref)))
+		err = row.scan(tx.StmtContext(ctx, q.stmt.boardByKey).QueryRowContext(ctx, strings.ToUpper(ref))) //nolint:sqlclosecheck // ends with the transaction
 	} else {
 		return Board{}, errNoBoard
 	}
@@ -156,7 +156,7 @@ func (q *Queries) board(ctx context.Context, tx *sql.Tx, ref string) (Board, err
 }
 
 func (q *Queries) columns(ctx context.Context, tx *sql.Tx, board int64) ([]Column, error) {
-	rows, err := tx.StmtContext(ctx, q.stmt.columns).QueryContext(ctx, board)
+	rows, err := tx.StmtContext(ctx, q.stmt.columns).QueryContext(ctx, board) //nolint:sqlclosecheck // ends with the transaction
 	if err != nil {
 		return nil, fmt.Errorf("read columns: %w", err)
 	}

@@ -47,7 +47,7 @@ func New(ctx context.Context, db *sql.DB) (*Queries, error) {
 		{&q.stmt.ticketByKey, selectTicket + ` WHERE board_id = (SELECT id FROM boards WHERE key = ?) AND number = ?`},
 	} {
 		var err error
-		if *p.stmt, err = db.PrepareContext(ctx, p.text); err != nil {
+		if *p.stmt, err = db.PrepareContext(ctx, p.text); err != nil { //nolint:sqlclosecheck // Close does
 			return nil, errors.Join(fmt.Errorf("prepare queries: %w", err), q.Close())
 		}
 	}
@@ -161,7 +161,7 @@ func (q *Queries) view(ctx context.Context, fn func(tx bun.Tx) error) error {
 // board's id.
 func (v Viewer) visible(query *bun.SelectQuery, column string) *bun.SelectQuery {
 	if len(v.Scope.Boards) > 0 {
-		query = query.Where("? IN (?)", bun.Ident(column), bun.In(v.Scope.Boards))
+		query = query.Where("? IN (?)", bun.Ident(column), bun.List(v.Scope.Boards))
 	}
 	if !v.Admin {
 		query = query.Where(`? IN (SELECT board_id FROM members WHERE user_id = ?

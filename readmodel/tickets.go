@@ -80,10 +80,10 @@ func (q *Queries) Snapshot(ctx context.Context, board int64) (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	s.Columns = s.Board.Columns
-	if err := tx.StmtContext(ctx, q.stmt.position).QueryRowContext(ctx).Scan(&s.Position); err != nil {
+	if err := tx.StmtContext(ctx, q.stmt.position).QueryRowContext(ctx).Scan(&s.Position); err != nil { //nolint:sqlclosecheck // ends with the transaction
 		return Snapshot{}, fmt.Errorf("read snapshot: %w", err)
 	}
-	rows, err := tx.StmtContext(ctx, q.stmt.tickets).QueryContext(ctx, board)
+	rows, err := tx.StmtContext(ctx, q.stmt.tickets).QueryContext(ctx, board) //nolint:sqlclosecheck // ends with the transaction
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("read snapshot: %w", err)
 	}
