@@ -51,7 +51,7 @@ func (c Config) withDefaults() Config {
 func (c Config) validate() error {
 	var errs []error
 	if c.StoreDir == "" {
-		errs = append(errs, errors.New("StoreDir is required"))
+		errs = append(errs, errors.New("a StoreDir is required"))
 	}
 	if c.MaxMemory < 0 || c.MaxStore < 0 || c.MaxPayload < 0 || c.StartTimeout < 0 {
 		errs = append(errs, errors.New("limits must not be negative"))
@@ -61,7 +61,7 @@ func (c Config) validate() error {
 			errs = append(errs, err)
 		}
 		if c.Username == "" || c.Password == "" {
-			errs = append(errs, errors.New("Listen needs Username and Password"))
+			errs = append(errs, errors.New("an address to Listen on needs Username and Password"))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -73,10 +73,10 @@ func (c Config) validate() error {
 func (c Config) listen() (host string, port int, err error) {
 	host, text, err := net.SplitHostPort(c.Listen)
 	if err != nil {
-		return "", 0, fmt.Errorf("Listen: %w", err)
+		return "", 0, fmt.Errorf("address to Listen on: %w", err)
 	}
 	if port, err = strconv.Atoi(text); err != nil || port < 0 || port > 65535 {
-		return "", 0, fmt.Errorf("Listen: %q is not a port", text)
+		return "", 0, fmt.Errorf("address to Listen on: %q is not a port", text)
 	}
 	if port == 0 {
 		port = -1 // the server's word for "any"

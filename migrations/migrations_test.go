@@ -52,6 +52,9 @@ func tables(t *testing.T, db *sql.DB) []string {
 		}
 		names = append(names, name)
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return names
 }
 
