@@ -126,7 +126,7 @@ func (r *Runner) applyAll(ctx context.Context, tx *sql.Tx, batches [][]events.En
 
 // advance is the compare-and-set of the checkpoint.
 func (r *Runner) advance(ctx context.Context, tx *sql.Tx, to int64) error {
-	result, err := tx.StmtContext(ctx, r.move).ExecContext(ctx, to, rowSchema, r.position)
+	result, err := tx.StmtContext(ctx, r.move).ExecContext(ctx, to, rowSchema, r.position) //nolint:sqlclosecheck // ends with the transaction
 	if err != nil {
 		return fmt.Errorf("move checkpoint: %w", err)
 	}

@@ -222,7 +222,8 @@ func openSide(ctx context.Context, q querier, table string) (*side, error) {
 	if table == "columns" || table == "members" {
 		keys = 2
 	}
-	order := []string{"1", "2"}[:keys]                                                              // the key comes first in every table
+	// The key comes first in every table.
+	order := []string{"1", "2"}[:keys]
 	rows, err := q.QueryContext(ctx, "SELECT * FROM "+table+" ORDER BY "+strings.Join(order, ", ")) //nolint:rowserrcheck // next checks it
 	if err != nil {
 		return nil, err
