@@ -12,6 +12,5 @@ func cpu(b *testing.B) int64 {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		b.Fatal(err)
 	}
-	micro := func(t syscall.Timeval) int64 { return int64(t.Sec)*1e6 + int64(t.Usec) }
-	return micro(usage.Utime) + micro(usage.Stime)
+	return (usage.Utime.Nano() + usage.Stime.Nano()) / 1000
 }

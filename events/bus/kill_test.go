@@ -94,10 +94,10 @@ func TestKilledChild(t *testing.T) {
 			<-time.After(100 * time.Microsecond)
 		}
 		if position := int(r.relay.Status().Position); position-began > killEvents/4 {
-			fmt.Println("relayed", position)
+			fmt.Println("relayed", position) //nolint:forbidigo // to the parent
 		}
 	}
 	r.level()
-	fmt.Println("relayed", have)
+	fmt.Println("relayed", have) //nolint:forbidigo // to the parent
 	<-t.Context().Done()
 }

@@ -217,7 +217,7 @@ const wrongLastSequence = 10071
 func (p *pipeline) answer(msg *nats.Msg) error {
 	position, err := strconv.ParseInt(msg.Subject[len(p.inbox):], 10, 64)
 	if err != nil {
-		return nil // not to a message of ours
+		return nil //nolint:nilerr // not to a message of ours
 	}
 	if msg.Header.Get("Status") == "503" {
 		return busError("publish", jetstream.ErrNoStreamResponse)

@@ -66,7 +66,7 @@ func (c RelayConfig) withDefaults() RelayConfig {
 func (c RelayConfig) validate() error {
 	var errs []error
 	if c.Log == nil || c.Tail == nil || c.Conn == nil || c.RecoveredDir == "" {
-		errs = append(errs, errors.New("Log, Tail, Conn and RecoveredDir are required"))
+		errs = append(errs, errors.New("a Log, Tail, Conn and RecoveredDir are required"))
 	}
 	if c.MaxAge < 0 || c.MaxBytes < 0 || c.Replicas < 0 || c.InFlight < 0 || c.AckTimeout < 0 || c.RestartAfter < 0 ||
 		c.RestartPause < 0 || c.CheckEvery < 0 || c.StartTimeout < 0 || c.FlushTimeout < 0 {

@@ -45,7 +45,7 @@ func (c TailConfig) withDefaults() TailConfig {
 func (c TailConfig) validate() error {
 	var errs []error
 	if c.Log == nil {
-		errs = append(errs, errors.New("Log is required"))
+		errs = append(errs, errors.New("a Log is required"))
 	}
 	if c.MaxEvents < 0 || c.MaxBytes < 0 || c.MaxBatch < 0 || c.Poll < 0 {
 		errs = append(errs, errors.New("limits must not be negative"))
