@@ -295,6 +295,7 @@ func (s *Server) membersAt(ctx context.Context, board, position int64) ([]readmo
 			roles[f.UserID] = readmodel.Member{BoardID: board, UserID: f.UserID, Name: f.Name, Role: f.Role}
 		case events.MemberRemoved:
 			delete(roles, f.UserID)
+		default: // the query asks for no other fact
 		}
 	}
 	members := make([]readmodel.Member, 0, len(roles))

@@ -2,6 +2,7 @@ package http
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/agent-kanban/agent-kanban/commands"
@@ -104,7 +105,7 @@ func (s *Server) comment(c *call, id int64) (readmodel.Comment, error) {
 // of a deletion finds no row any more, so the log is asked.
 func (s *Server) commentTicket(c *call, id int64) (int64, error) {
 	v, err := s.comment(c, id)
-	if err == nil || err != errNoComment || c.header("Idempotency-Key") == "" {
+	if err == nil || !errors.Is(err, errNoComment) || c.header("Idempotency-Key") == "" {
 		return v.TicketID, err
 	}
 	q := events.Query{Types: []events.Type{events.TypeCommentAdded}}
@@ -144,6 +145,7 @@ func (s *Server) commentAt(ctx context.Context, ticket, id, position int64) (rea
 			if f.CommentID == id {
 				v.Text, v.UpdatedAt = f.Text, e.RecordedAt
 			}
+		default: // the query asks for no other fact
 		}
 	}
 	if v.ID == 0 {

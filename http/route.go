@@ -366,9 +366,9 @@ func decodeForm(data []byte, v any) error {
 
 func sumRequest(c *call) events.Hash {
 	h := sha256.New()
-	io.WriteString(h, c.gin.Request.Method)
+	h.Write([]byte(c.gin.Request.Method))
 	h.Write([]byte{0})
-	io.WriteString(h, c.gin.Request.URL.Path)
+	h.Write([]byte(c.gin.Request.URL.Path))
 	h.Write([]byte{0})
 	h.Write(c.body)
 	return events.Hash(h.Sum(nil))

@@ -163,7 +163,7 @@ func (s *Server) Start() error {
 	if s.listener != nil || s.stopping.Err() != nil {
 		return errors.New("start http server: it was started or shut down before")
 	}
-	ln, err := net.Listen("tcp", s.cfg.Addr)
+	ln, err := new(net.ListenConfig).Listen(s.stopping, "tcp", s.cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", s.cfg.Addr, err)
 	}

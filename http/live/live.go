@@ -68,7 +68,7 @@ type Deps struct {
 
 func (d Deps) validate() error {
 	if d.Log == nil || d.Watermark == nil || d.Boards == nil || d.Credentials == nil || d.Subscribe == nil {
-		return errors.New("Log, Watermark, Boards, Credentials and Subscribe are required")
+		return errors.New("a Log, Watermark, Boards, Credentials and Subscribe are required")
 	}
 	return nil
 }
