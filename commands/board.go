@@ -245,8 +245,12 @@ func (b *board) evolveTicket(e *events.Envelope, fact events.Event) {
 			}
 		}
 		return
-	default: // facts about boards and users carry no ticket
-		return
+	default:
+		// Without its data an event of a ticket still counts as a change of it;
+		// one of a comment never does.
+		if fact != nil || strings.HasPrefix(string(e.Type), "comment_") {
+			return
+		}
 	}
 	t.Version, t.UpdatedAt = e.Version, e.RecordedAt
 }
