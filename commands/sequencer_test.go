@@ -534,3 +534,35 @@ func TestSnapshotsSpareTheFold(t *testing.T) {
 		}
 	}
 }
+
+func TestWarmSparesTheFirstCommandTheFold(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	var wg sync.WaitGroup
+	for range 30 {
+		wg.Go(func() {
+			for range 70 {
+				w.must(t, ada, commands.CreateTicket{Board: "WEB", Title: "T"})
+			}
+		})
+	}
+	wg.Wait()
+	w.seq.Stop()
+	for range 2 { // without a stored snapshot, then with one
+		seq, err := commands.New(commands.Config{Store: w.store})
+		if err == nil {
+			err = seq.Warm(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var position int64
+		if err := w.store.Reader().QueryRowContext(t.Context(), `SELECT position FROM snapshots WHERE stream = 'directory'`).Scan(&position); err != nil || position < 2100 {
+			t.Errorf("stored directory at %d, %v, want it at the head", position, err)
+		}
+		seq.Start()
+		w.seq = seq
+		w.must(t, ada, commands.CreateTicket{Board: "WEB", Title: "T"})
+		seq.Stop()
+	}
+}

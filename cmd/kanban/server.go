@@ -191,13 +191,17 @@ func (s *server) startNATS(ctx context.Context) error {
 }
 
 // startSequencer begins to take commands; startProjections sees to its end.
-func (s *server) startSequencer(context.Context) (err error) {
+func (s *server) startSequencer(ctx context.Context) (err error) {
 	s.sequencer, err = commands.New(commands.Config{Store: s.db, Publish: s.tail.Publish, Logger: s.logs.log})
 	if err != nil {
 		return err
 	}
+	if err := s.sequencer.Warm(ctx); err != nil {
+		// Whatever it is, the first command meets it again and tells its caller.
+		s.logs.log.Error("warm up", "error", err)
+	}
 	s.sequencer.Start()
-	return nil
+	return ctx.Err()
 }
 
 // catchUp bounds how long the start waits for the read model: after an import
