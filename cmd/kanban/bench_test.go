@@ -302,17 +302,26 @@ func BenchmarkMillion(b *testing.B) {
 				b.Fatal(err)
 			}
 			fill(b, filepath.Join(c.dir, "agent_kanban.db"), size)
+			begun := time.Now()
 			if out, err := c.run("rebuild"); err != nil {
 				b.Fatalf("rebuild: %v\n%s", err, out)
 			}
-			c.start() // fills the new stream; the second start is the usual one
-			if err := c.stop(); err != nil {
-				b.Fatal(err)
-			}
-			start := time.Now()
-			c.start()
-			b.ReportMetric(time.Since(start).Seconds(), "ready-s")
-			b.ReportMetric(float64(c.rss()>>20), "idle-MB")
+			rebuilt := time.Since(begun)
+			c.start() // fills the new stream; the next start is the usual one
+			b.Run("start", func(b *testing.B) {
+				var took time.Duration
+				for b.Loop() {
+					if err := c.stop(); err != nil {
+						b.Fatal(err)
+					}
+					begun := time.Now()
+					c.start()
+					took += time.Since(begun)
+				}
+				b.ReportMetric(took.Seconds()/float64(b.N), "ready-s")
+				b.ReportMetric(float64(c.rss()>>20), "idle-MB")
+				b.ReportMetric(float64(size)/rebuilt.Seconds(), "rebuild-events/s")
+			})
 			b.Run("command", func(b *testing.B) {
 				load(b, c.addr, token, 1, 201, func(int64) (string, string, string, string) {
 					return "POST", "/api/tickets", "", strings.Replace(ticketBody, `"board_id":1`, `"board_id":2`, 1)
