@@ -53,6 +53,7 @@ func (a *app) serve(ctx context.Context, s *server, urlFile string) error {
 	if err := s.start(ctx); err != nil {
 		return err
 	}
+	debug.FreeOSMemory() // what only the start needed
 	s.logs.log.Info("serving", "url", s.URL(), "version", release(), "log_id", s.db.LogID(), "position", s.watermark.Position())
 	err := a.announce(s, urlFile)
 	if err == nil {
