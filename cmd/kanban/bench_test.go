@@ -338,7 +338,7 @@ func BenchmarkMillion(b *testing.B) {
 
 // fill appends events up to the given position: boards of 100 tickets, each
 // moved nine times.
-func fill(b *testing.B, path string, size int64) {
+func fill(b testing.TB, path string, size int64) {
 	b.Helper()
 	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: path, Synchronous: "NORMAL"})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -114,13 +115,32 @@ func (c *child) stop() error {
 	return err
 }
 
-// run is a subcommand on the same data directory.
-func (c *child) run(args ...string) (string, error) {
+// command is a subcommand on the same data directory, ready to run.
+func (c *child) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(c.bin, args...)
 	cmd.Dir = c.dir
 	cmd.Env = append(os.Environ(), "DATA_DIR="+c.dir, "KANBAN_URL="+c.url())
-	out, err := cmd.CombinedOutput()
+	return cmd
+}
+
+// run runs one and returns what it printed.
+func (c *child) run(args ...string) (string, error) {
+	out, err := c.command(args...).CombinedOutput()
 	return string(out), err
+}
+
+// query reads one number from the database.
+func (c *child) query(text string) (n int64) {
+	c.tb.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(c.dir, "agent_kanban.db")+"?mode=ro")
+	if err != nil {
+		c.tb.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.QueryRow(text).Scan(&n); err != nil {
+		c.tb.Fatalf("%s: %v", text, err)
+	}
+	return n
 }
 
 // rss is the resident memory of the process in bytes.

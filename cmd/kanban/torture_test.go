@@ -10,9 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/agent-kanban/agent-kanban/events"
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
@@ -214,6 +216,57 @@ func TestTorture(t *testing.T) {
 		return true
 	})
 	t.Logf("%d events, %d acknowledged commands, %d kills", len(log), kept.Load(), rounds)
+}
+
+// TestKilledRebuildLeavesWholeRows kills kanban rebuild at random moments, the
+// swap included: the rows are always either the old ones or the new ones, and
+// both are a fold of the log.
+func TestKilledRebuildLeavesWholeRows(t *testing.T) {
+	t.Parallel()
+	c := newChild(t, t.TempDir())
+	c.start()
+	c.post("/api/boards", c.setup(), map[string]any{"name": "Rebuilt"})
+	if err := c.stop(); err != nil {
+		t.Fatalf("stop: %v\n%s", err, c.out)
+	}
+	fill(t, filepath.Join(c.dir, "agent_kanban.db"), 20_000)
+	begun := time.Now()
+	if out, err := c.run("rebuild"); err != nil {
+		t.Fatalf("rebuild: %v\n%s", err, out)
+	}
+	whole := time.Since(begun)
+	killed := 0
+	for round := range 8 {
+		cmd := c.command("rebuild")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// The moment is part of what is injected; nothing waits for it to be over.
+		timer := time.AfterFunc(rand.N(whole), func() { _ = cmd.Process.Kill() })
+		if err := cmd.Wait(); err != nil {
+			killed++
+		}
+		timer.Stop()
+		for _, db := range []string{"SELECT count(*) FROM tickets", "SELECT position FROM checkpoints"} {
+			if got := c.query(db); got == 0 {
+				t.Fatalf("round %d: %s is 0: a half model", round, db)
+			}
+		}
+		if out, err := c.run("rebuild"); err != nil {
+			t.Fatalf("round %d: rebuild after a kill: %v\n%s", round, err, out)
+		}
+	}
+	if killed == 0 {
+		t.Error("no rebuild was killed under way")
+	}
+	c.start()
+	if err := c.stop(); err != nil {
+		t.Errorf("stop: %v\n%s", err, c.out)
+	}
+	out, _ := c.run("verify")
+	if strings.Contains(out, "read_model:") {
+		t.Errorf("the rows are not a fold of the log:\n%s", out)
+	}
 }
 
 // logOf reads the whole log of a data directory.
