@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/agent-kanban/agent-kanban/events"
 )
@@ -12,7 +13,7 @@ import (
 const (
 	// stateSchema is the shape of stored snapshots: count it up when the state
 	// changes, and older ones are folded afresh.
-	stateSchema = 1
+	stateSchema = 2
 	// directoryStream names the directory among the snapshots.
 	directoryStream = "directory"
 	// snapshotEvery is the number of events between snapshots of one stream; a
@@ -88,6 +89,7 @@ func (s *state) evict() {
 // boardState is the stored form of a board.
 type boardState struct {
 	Info     Board
+	LastAt   time.Time
 	Deleted  bool
 	NextCol  int64
 	NextNum  int64
@@ -97,7 +99,7 @@ type boardState struct {
 
 func (b *board) snapshot(position int64) (events.Snapshot, error) {
 	text, err := json.Marshal(boardState{
-		Info: b.info, Deleted: b.deleted, NextCol: b.nextCol, NextNum: b.nextNum,
+		Info: b.info, LastAt: b.lastAt, Deleted: b.deleted, NextCol: b.nextCol, NextNum: b.nextNum,
 		Tickets: slices.Collect(maps.Values(b.tickets)), Comments: b.comments,
 	})
 	return events.Snapshot{
@@ -112,18 +114,16 @@ func restoreBoard(snap events.Snapshot) (*board, error) {
 	}
 	b := newBoard(stored.Info.ID)
 	b.info, b.deleted, b.nextCol, b.nextNum = stored.Info, stored.Deleted, stored.NextCol, stored.NextNum
-	b.version, b.snapVersion = snap.Version, snap.Version
+	b.version, b.snapVersion, b.lastAt = snap.Version, snap.Version, stored.LastAt
 	for _, t := range stored.Tickets {
 		b.tickets[t.ID], b.numbers[t.Number] = t, t.ID
 		if !t.Archived {
 			b.lanes[t.ColumnID] = append(b.lanes[t.ColumnID], t)
 		}
-		b.lastAt = later(b.lastAt, t.UpdatedAt)
 	}
 	for _, lane := range b.lanes {
 		slices.SortFunc(lane, order)
 	}
-	b.lastAt = later(b.lastAt, b.info.UpdatedAt)
 	if stored.Comments != nil {
 		b.comments = stored.Comments
 	}
