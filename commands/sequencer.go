@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -108,6 +109,7 @@ func (s *Sequencer) Warm(ctx context.Context) (err error) {
 			err = fmt.Errorf("warm up: %w", err)
 		}
 	}()
+	defer s.recovered(&err)
 	w := &work{ctx: ctx, tx: tx, state: s.state, now: s.cfg.Now(), head: tx.Head()}
 	if err := w.catchUp(); err != nil {
 		return err
@@ -233,20 +235,34 @@ func (s *Sequencer) process(batch []*call) {
 		return
 	}
 	s.cfg.Logger.Warn("batch failed, retrying one by one", "commands", len(batch), "error", err)
+	var begin *beginError
 	for _, c := range batch {
-		if err := s.attempt([]*call{c}, true); err != nil {
+		// Who cannot even begin cannot for the others either, and each try may take
+		// as long as the database waits for another process.
+		if !errors.As(err, &begin) || c == batch[0] {
+			err = s.attempt([]*call{c}, true)
+		}
+		if err != nil {
 			c.receipt, c.err = Receipt{}, fmt.Errorf("append: %w", err)
 		}
 	}
 }
 
+// beginError says that there was no transaction.
+type beginError struct{ err error }
+
+func (e *beginError) Error() string { return e.err.Error() }
+func (e *beginError) Unwrap() error { return e.err }
+
 // attempt runs one transaction; again says that it is a retry. On error nothing
 // was written, or the commit's outcome is unknown, and the cached state is gone.
+// A panic of a decision or a hook is such an error: it costs its own command,
+// not the process.
 func (s *Sequencer) attempt(batch []*call, again bool) (err error) {
 	ctx := context.Background() // a cancelled statement would split the transaction
 	tx, err := s.cfg.Store.Begin(ctx)
 	if err != nil {
-		return err
+		return &beginError{err}
 	}
 	b := &work{ctx: ctx, tx: tx, state: s.state, now: s.cfg.Now(), head: tx.Head(), again: again}
 	defer func() {
@@ -255,6 +271,7 @@ func (s *Sequencer) attempt(batch []*call, again bool) (err error) {
 			s.state = newState(s.cfg.Store.LogID())
 		}
 	}()
+	defer s.recovered(&err)
 	if err := b.catchUp(); err != nil {
 		return err
 	}
@@ -269,6 +286,14 @@ func (s *Sequencer) attempt(batch []*call, again bool) (err error) {
 	}
 	s.count(batch, b)
 	return nil
+}
+
+// recovered makes a panic an error; it must be deferred itself.
+func (s *Sequencer) recovered(err *error) {
+	if p := recover(); p != nil {
+		s.cfg.Logger.Error("panic", "reason", p, "stack", string(debug.Stack()))
+		*err = fmt.Errorf("panic: %v", p)
+	}
 }
 
 func (s *Sequencer) count(batch []*call, b *work) {
