@@ -18,6 +18,12 @@ type order struct {
 	CommandID string          `json:"command_id,omitempty" doc:"As Idempotency-Key"`
 }
 
+// decodedOrder is an order as it was understood.
+type decodedOrder struct {
+	Type string
+	Data commands.Command
+}
+
 // orders is one command or a list of them.
 type orders []order
 
@@ -71,6 +77,7 @@ func (s *Server) commandRoutes() {
 	register(s, op{method: "POST", path: "/api/commands", id: "run_commands", summary: "One command, or a list of which all are carried out or none", tag: "commands", reply: commandsReply{}},
 		func(c *call, in *struct{ Body orders }) (answer, error) {
 			cmds := make([]commands.Command, len(in.Body))
+			read := make([]decodedOrder, len(in.Body))
 			id := ""
 			for i, o := range in.Body {
 				if len(o.Data) == 0 {
@@ -80,7 +87,7 @@ func (s *Server) commandRoutes() {
 				if err != nil {
 					return answer{}, err
 				}
-				cmds[i] = cmd
+				cmds[i], read[i] = cmd, decodedOrder{o.Type, cmd}
 				if o.CommandID == "" || o.CommandID == id {
 					continue
 				}
@@ -90,8 +97,9 @@ func (s *Server) commandRoutes() {
 				id = o.CommandID
 			}
 			if id != "" && c.header("Idempotency-Key") == "" {
-				// The sum must not depend on how the JSON was written.
-				body, err := json.Marshal(cmds)
+				// The sum must not depend on how the JSON was written, but on the
+				// type: archive_ticket and delete_ticket have the same data.
+				body, err := json.Marshal(read)
 				if err != nil {
 					return answer{}, err
 				}
