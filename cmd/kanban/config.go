@@ -47,6 +47,16 @@ type config struct {
 	TLSCert         string     `env:"TLS_CERT"`
 	TLSKey          string     `env:"TLS_KEY"`
 	Testing         bool       `env:"TESTING" envDefault:"false"`
+
+	// Unused are variables that are set and have no effect in this version.
+	Unused []string `env:"-"`
+}
+
+// reserved are variables that are read and checked, so that an operator's file
+// is right already, but that nothing heeds yet.
+var reserved = []string{
+	"RATE_LIMIT_REQUESTS_PER_MINUTE", "RATE_LIMIT_BURST", "MONITORING_INTERVAL_SECONDS", "METRICS_TOKEN",
+	"SLOW_QUERY_MS", "BACKUP_DIR", "BACKUP_AGE_RECIPIENT",
 }
 
 // stringList reads a JSON list of strings, or one separated by commas.
@@ -99,6 +109,11 @@ func loadConfig(dataDir string) (config, error) {
 		vars["LOG_LEVEL"] = map[string]string{"WARNING": "WARN", "CRITICAL": "ERROR"}[strings.ToUpper(v)]
 	}
 	errs = append(errs, parseErrors(env.ParseWithOptions(&c, env.Options{Environment: vars}), vars)...)
+	for _, name := range reserved {
+		if vars[name] != "" {
+			c.Unused = append(c.Unused, name)
+		}
+	}
 	if dataDir != "" {
 		c.DataDir = dataDir
 	}

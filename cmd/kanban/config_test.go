@@ -144,3 +144,27 @@ func TestDotEnvThatCannotBeReadShowsNoSecret(t *testing.T) {
 		t.Errorf("the error shows the secret: %v", err)
 	}
 }
+
+// The example names every variable, and nothing that serve would refuse.
+func TestExampleNamesEveryVariable(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../.env.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		if name, _, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "#"), "="); ok && !strings.Contains(name, " ") {
+			named[name] = true
+		}
+	}
+	for _, name := range variables() {
+		if !named[name] && name != "-" {
+			t.Errorf(".env.example does not name %s", name)
+		}
+		delete(named, name)
+	}
+	for name := range named {
+		t.Errorf(".env.example names %s, which serve does not know", name)
+	}
+}

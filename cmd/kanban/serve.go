@@ -50,6 +50,9 @@ func (a *app) serve(ctx context.Context, s *server, urlFile string) error {
 	// A soft limit: the collector works harder near it, nothing fails beyond it.
 	// What is not Go's heap, mostly the program itself, is left out.
 	debug.SetMemoryLimit(int64(s.cfg.MemoryMB) << 20 * 3 / 4)
+	for _, name := range s.cfg.Unused {
+		s.logs.log.Warn("a variable is set that has no effect in this version", "name", name)
+	}
 	if err := s.start(ctx); err != nil {
 		return err
 	}
