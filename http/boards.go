@@ -209,7 +209,7 @@ func (s *Server) boardIn(ctx context.Context, r *commands.Receipt, ref string) (
 	if len(r.Events) > 0 {
 		return r.Events[len(r.Events)-1].BoardID, nil
 	}
-	return s.boardID(ctx, commands.Ref(ref))
+	return s.readable(callOf(ctx), commands.Ref(ref))
 }
 
 // setMembers makes the list of members the given one.

@@ -236,7 +236,7 @@ func (s *Server) ticketAfter(ctx context.Context, r *commands.Receipt, ref strin
 		board, ticket = last.BoardID, last.TicketID
 	} else {
 		var err error
-		if board, ticket, err = s.ticketID(ctx, commands.Ref(ref)); err != nil {
+		if board, ticket, err = s.readableTicket(callOf(ctx), commands.Ref(ref)); err != nil {
 			return readmodel.Ticket{}, err
 		}
 	}

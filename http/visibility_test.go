@@ -2,8 +2,65 @@ package http
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
+
+// scoped issues an API token of the user with these fields of the order.
+func (a *app) scoped(user, fields string) string {
+	a.t.Helper()
+	var v tokenView
+	a.do("POST", "/api/auth/tokens", a.user(user, false), `{"name":"t",`+fields+`}`).want(201).json(&v)
+	return v.Token
+}
+
+// TestRepeatsObeyPermissions repeats writes as somebody who may not see the
+// board any more, and through a token that is limited to another board.
+func TestRepeatsObeyPermissions(t *testing.T) {
+	t.Parallel()
+	a := newApp(t)
+	id := a.board("bob")
+	ann, bob := a.user("ann", false), a.user("bob", false)
+	a.do("POST", "/api/boards", bob, `{"name":"Elsewhere","key":"ELSE"}`).want(201)
+	token := a.scoped("bob", `"boards":["ELSE"]`)
+	writes := []struct{ method, path, body string }{
+		{"POST", "/api/tickets", fmt.Sprintf(`{"board_id":%d,"title":"Secret","assignee":"bob"}`, id)},
+		{"PATCH", "/api/tickets/WEB-1", `{"description":"Secret"}`},
+		{"POST", "/api/tickets/1/move", `{"column":"Not Started"}`}, // changes nothing
+		{"POST", "/api/comments", `{"ticket_id":"WEB-1","text":"Secret"}`},
+		{"PUT", "/api/comments/1", `{"text":"Secrets"}`},
+		{"POST", "/api/commands", `{"type":"add_comment","data":{"ticket":"WEB-1","text":"Secret"}}`},
+		{"POST", "/api/commands", `{"type":"update_ticket","data":{"ticket":"WEB-1","title":"Secret"}}`},
+	}
+	key := func(i int) string { return fmt.Sprintf("Idempotency-Key: k%d", i) }
+	for i, w := range writes {
+		first := a.do(w.method, w.path, bob, w.body, key(i))
+		if again := a.do(w.method, w.path, bob, w.body, key(i)); first.status/100 != 2 || again.body != first.body {
+			t.Fatalf("%s %s: %d %s, repeated %d %s", w.method, w.path, first.status, first.body, again.status, again.body)
+		}
+		if r := a.do(w.method, w.path, token, w.body, key(i)); r.status != 404 && strings.Contains(r.body, "Secret") {
+			t.Errorf("%s %s repeated through a token of another board: %d %s", w.method, w.path, r.status, r.body)
+		}
+	}
+	a.do("DELETE", "/api/boards/WEB/members/bob", ann, "").want(204)
+	for i, w := range writes {
+		if r := a.do(w.method, w.path, bob, w.body, key(i)); r.status != 404 && strings.Contains(r.body, "Secret") {
+			t.Errorf("%s %s repeated after losing the board: %d %s", w.method, w.path, r.status, r.body)
+		}
+	}
+	// What ends one's own access is answered again all the same.
+	a.do("POST", "/api/boards/WEB/members", ann, `{"user":"bob","role":"pm"}`).want(200)
+	for i, body := range []string{
+		`{"type":"remove_member","data":{"board":"WEB","user":"ann"},"command_id":"leave"}`,
+		`{"type":"delete_board","data":{"board":"WEB"},"command_id":"delete"}`,
+	} {
+		who := []string{ann, bob}[i]
+		first := a.do("POST", "/api/commands", who, body).want(200)
+		if again := a.do("POST", "/api/commands", who, body).want(200); again.body != first.body {
+			t.Errorf("%s repeated: %s, first %s", body, again.body, first.body)
+		}
+	}
+}
 
 // TestCommandIDBelongsToOneCommand uses a command_id again for another command
 // about the same ticket.

@@ -76,12 +76,60 @@ func (s *Server) writeAs(c *call, meta commands.Meta, build shape, cmds ...comma
 	}
 	var a answer
 	if build != nil {
+		if err := s.mayReadAgain(c, &r); err != nil {
+			return answer{}, err
+		}
 		if a, err = build(c.ctx(), &r); err != nil {
 			return answer{}, err
 		}
 	}
 	a.position = r.Position
 	return a, nil
+}
+
+// mayReadAgain refuses to show what a repeated command did the first time to
+// whoever may not see its boards now: its author may have lost them, or come with
+// a token of other boards.
+func (s *Server) mayReadAgain(c *call, r *commands.Receipt) error {
+	if !r.Repeated {
+		return nil
+	}
+	seen := map[int64]bool{}
+	for i := range r.Events {
+		board := r.Events[i].BoardID
+		if board == 0 || seen[board] {
+			continue
+		}
+		seen[board] = true
+		err := s.mayRead(c.ctx(), c.principal, board)
+		if events.CodeOf(err) == events.CodeNotFound && c.principal.Scope.Limit(board, events.PM) != events.NoRole && endsSight(r, board, c.principal.Actor.ID) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endsSight reports whether the command itself took the board from the user, who
+// may hear of that again.
+func endsSight(r *commands.Receipt, board, user int64) bool {
+	for i := range r.Events {
+		if r.Events[i].BoardID != board {
+			continue
+		}
+		switch fact, _ := r.Events[i].Payload(); f := fact.(type) {
+		case events.BoardDeleted:
+			return true
+		case events.MemberRemoved:
+			if f.UserID == user {
+				return true
+			}
+		default: // nobody lost the board by it
+		}
+	}
+	return false
 }
 
 func prefersMinimal(header string) bool {
