@@ -30,6 +30,16 @@ func (p Principal) Administers() bool {
 	return p.Admin && len(p.Scope.Boards) == 0 && (p.Scope.Role == events.NoRole || p.Scope.Role == events.PM)
 }
 
+// Lasting returns the principal for a connection that outlives a request. An
+// access token is short only so that its session is asked again, which the
+// connection does with Check; an API token's end stays the end.
+func (p Principal) Lasting() Principal {
+	if p.session != "" {
+		p.Expires = time.Time{}
+	}
+	return p
+}
+
 // verified is a credential that was found good at checked.
 type verified struct {
 	principal Principal

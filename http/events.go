@@ -192,7 +192,8 @@ func (s *Server) follow(c *call, q events.Query) error {
 	ctx, cancel := context.WithCancel(c.ctx())
 	defer cancel()
 	defer context.AfterFunc(s.stopping, cancel)()
-	if p := c.principal; p.TokenID != 0 && !p.Expires.IsZero() {
+	p := c.principal.Lasting()
+	if !p.Expires.IsZero() {
 		var stop context.CancelFunc
 		ctx, stop = context.WithDeadline(ctx, p.Expires)
 		defer stop()
@@ -210,7 +211,7 @@ func (s *Server) follow(c *call, q events.Query) error {
 	if err := out.comment("log " + s.deps.Log.LogID()); err != nil {
 		return nil
 	}
-	sight := s.sight(c.principal)
+	sight := s.sight(p)
 	// With a narrow query the past is read by index; without, by the cursor.
 	from := q.After
 	if q.Stream != "" || len(q.Types) > 0 || q.Actor != "" {
@@ -256,10 +257,17 @@ func (s *Server) past(ctx context.Context, out *sse, sight *sight, q events.Quer
 }
 
 func (s *Server) present(ctx context.Context, out *sse, sight *sight, q events.Query, sub Subscription) error {
+	checked := time.Now()
 	for {
 		beat, cancel := context.WithTimeout(ctx, s.cfg.Heartbeat)
 		batch, err := sub.Next(beat)
 		cancel()
+		if time.Since(checked) >= s.cfg.Heartbeat { // a session ends without an event
+			checked = time.Now()
+			if _, err := s.deps.Auth.Check(ctx, sight.p); events.CodeOf(err) == events.CodeUnauthenticated {
+				return err
+			}
+		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()

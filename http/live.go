@@ -15,7 +15,7 @@ import (
 // newFeed makes the live feed of this server.
 func (s *Server) newFeed() (*live.Feed, error) {
 	return live.New(live.Config{
-		AuthWait: s.cfg.AuthWait, Wait: s.cfg.Wait, Backlog: s.cfg.Backlog, OriginAllowed: s.originAllowed,
+		AuthWait: s.cfg.AuthWait, Wait: s.cfg.Wait, Recheck: s.cfg.Heartbeat, Backlog: s.cfg.Backlog, OriginAllowed: s.originAllowed,
 		Refuse: func(_ http.ResponseWriter, r *http.Request, e *events.Error) { s.fail(callOf(r.Context()), e) },
 		Taken:  s.shots.touch, Log: s.log,
 	}, live.Deps{

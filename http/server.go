@@ -42,7 +42,8 @@ type Config struct {
 	RegistrationClosed bool
 	// Wait bounds how long a request waits for the read model; 0 = 2 s.
 	Wait time.Duration
-	// Heartbeat is the interval of comments on idle SSE streams; 0 = 15 s.
+	// Heartbeat is the interval of comments on idle SSE streams, and in which the
+	// credentials of all streams are checked again; 0 = 15 s.
 	Heartbeat time.Duration
 	// AuthWait is how long a WebSocket may stay without credentials; 0 = 5 s.
 	AuthWait time.Duration

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/agent-kanban/agent-kanban/http/live"
 )
 
 // scoped issues an API token of the user with these fields of the order.
@@ -79,3 +82,25 @@ func TestCommandIDBelongsToOneCommand(t *testing.T) {
 	a.do("POST", "/api/commands", ann, body("delete_ticket")).want(422)
 }
 
+// TestStreamsEndWithTheirSession ends sessions without an event in the log.
+func TestStreamsEndWithTheirSession(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, func(c *Config, _ *Deps) { c.Heartbeat = 20 * time.Millisecond })
+	id := a.board("bob")
+	socket, stays := a.connect("bob"), a.connect("ann")
+	var ticket wsTicket
+	a.do("POST", "/api/auth/ws-ticket", a.user("bob", false), "").want(201).json(&ticket)
+	second, _, err := a.dial("?ticket=" + ticket.Ticket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.want("connected")
+	stream := a.follow("bob", "?board=WEB")
+	a.do("POST", "/api/auth/logout", a.user("bob", false), "").want(204)
+	socket.wantClose(live.CloseUnauthenticated)
+	second.wantClose(live.CloseUnauthenticated)
+	for stream.scan.Scan() { // to its end
+	}
+	stays.send(fmt.Sprintf(`{"type":"subscribe_board","board_id":%d}`, id))
+	stays.want("subscribed")
+}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,7 +36,7 @@ type Feed struct {
 
 	queue   chan []events.Envelope
 	cancel  context.CancelFunc
-	running sync.WaitGroup // collect and publish
+	running sync.WaitGroup // collect, publish and patrol
 	open    sync.WaitGroup // sockets
 	seen    atomic.Int64   // last position that collect took
 	begun   atomic.Int64   // where collect started
@@ -94,6 +96,7 @@ func (f *Feed) Start() error {
 	sub := f.deps.Subscribe(head.Position)
 	f.running.Go(func() { f.collect(ctx, sub) })
 	f.running.Go(func() { f.publish(ctx) })
+	f.running.Go(func() { f.patrol(ctx) })
 	return nil
 }
 
@@ -124,6 +127,28 @@ func (f *Feed) Stop(ctx context.Context) {
 		f.cancel()
 	}
 	f.running.Wait()
+}
+
+// patrol checks again and again who may still be connected.
+func (f *Feed) patrol(ctx context.Context) {
+	ticker := time.NewTicker(f.cfg.Recheck)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		f.mu.Lock()
+		all := slices.Collect(maps.Keys(f.sessions))
+		f.mu.Unlock()
+		for _, se := range all {
+			if ctx.Err() != nil {
+				return
+			}
+			se.renew(ctx)
+		}
+	}
 }
 
 func (f *Feed) collect(ctx context.Context, sub Subscription) {

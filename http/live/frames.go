@@ -70,7 +70,7 @@ func (se *session) signIn(ctx context.Context, token string) {
 	se.mu.Lock()
 	again := se.signedIn
 	if !again {
-		se.principal, se.signedIn = p, true
+		se.principal, se.signedIn = p.Lasting(), true
 	}
 	se.mu.Unlock()
 	if again {
@@ -194,6 +194,17 @@ func (se *session) reauthenticate(ctx context.Context) {
 	se.mu.Unlock()
 	for _, board := range se.feed.boardsOf(se) {
 		se.recheck(ctx, board)
+	}
+}
+
+// renew ends the connection when its credential is no good any more. Other than
+// after an event, a failing database is no reason.
+func (se *session) renew(ctx context.Context) {
+	if se.userID() == 0 {
+		return
+	}
+	if _, err := se.feed.deps.Credentials.Check(ctx, se.who()); events.CodeOf(err) == events.CodeUnauthenticated {
+		se.close(CloseUnauthenticated, "the credentials have ended, sign in again")
 	}
 }
 

@@ -18,6 +18,9 @@ type Config struct {
 	AuthWait time.Duration
 	// Wait bounds how long a subscription waits for the read model; 0 = 2 s.
 	Wait time.Duration
+	// Recheck is how often every client's credential is checked again, since a
+	// session can end without an event in the log; 0 = 15 s.
+	Recheck time.Duration
 	// Backlog bounds the bytes that may wait for one client before it is told
 	// to resume later; 0 = 4 MiB.
 	Backlog int
@@ -36,6 +39,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Wait == 0 {
 		c.Wait = 2 * time.Second
+	}
+	if c.Recheck == 0 {
+		c.Recheck = 15 * time.Second
 	}
 	if c.Backlog == 0 {
 		c.Backlog = 4 << 20
@@ -112,7 +118,7 @@ type Credentials interface {
 func (f *Feed) Serve(w http.ResponseWriter, r *http.Request, p *auth.Principal) error {
 	se := newSession(f)
 	if p != nil {
-		se.principal, se.signedIn = *p, true
+		se.principal, se.signedIn = p.Lasting(), true
 	}
 	if !f.enter() {
 		return events.Errorf(events.CodeUnavailable, "The server is stopping. Try again in a moment.")

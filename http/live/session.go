@@ -144,7 +144,7 @@ func (se *session) end() {
 func (se *session) welcome() {
 	f := se.feed
 	se.mu.Lock()
-	if p := se.principal; p.TokenID != 0 && !p.Expires.IsZero() {
+	if p := se.principal; !p.Expires.IsZero() {
 		se.after(time.Until(p.Expires), func() { se.close(CloseUnauthenticated, "the token has expired") })
 	}
 	se.mu.Unlock()
