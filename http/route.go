@@ -105,6 +105,10 @@ func (s *Server) prepare(c *call, o op) error {
 			return err
 		}
 	}
+	// No text in the database has one, and SQL would end at it.
+	if strings.Contains(c.gin.Request.URL.RawQuery, "%00") {
+		return events.Errorf(events.CodeInvalid, "The query has a NUL character (%%00), which no text here contains. Remove it.")
+	}
 	if o.write() {
 		if c.header("Idempotency-Key") == "" {
 			return nil
@@ -365,11 +369,15 @@ func decodeForm(data []byte, v any) error {
 }
 
 func sumRequest(c *call) events.Hash {
+	return sumOf(c.gin.Request.Method, c.gin.Request.URL.Path, c.body)
+}
+
+func sumOf(method, path string, body []byte) events.Hash {
 	h := sha256.New()
-	h.Write([]byte(c.gin.Request.Method))
+	h.Write([]byte(method))
 	h.Write([]byte{0})
-	h.Write([]byte(c.gin.Request.URL.Path))
+	h.Write([]byte(path))
 	h.Write([]byte{0})
-	h.Write(c.body)
+	h.Write(body)
 	return events.Hash(h.Sum(nil))
 }

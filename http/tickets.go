@@ -106,7 +106,7 @@ type ticketFilter struct {
 	Column   string `query:"column" doc:"Id or name"`
 	Assignee string `query:"assignee" doc:"User name"`
 	Label    string `query:"label"`
-	Q        string `query:"q" doc:"Words in title or description"`
+	Q        string `query:"q" maxLength:"500" doc:"Text in title, description or key"`
 	Archived bool   `query:"archived" doc:"The archived ones instead"`
 }
 
@@ -122,7 +122,7 @@ func (s *Server) ticketRoutes() {
 			Column   string `query:"column"`
 			Assignee string `query:"assignee"`
 			Label    string `query:"label"`
-			Q        string `query:"q"`
+			Q        string `query:"q" maxLength:"500"`
 			Archived bool   `query:"archived"`
 		},
 		) (answer, error) {

@@ -104,3 +104,17 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 	stays.send(fmt.Sprintf(`{"type":"subscribe_board","board_id":%d}`, id))
 	stays.want("subscribed")
 }
+
+func TestQueriesThatCannotBe(t *testing.T) {
+	t.Parallel()
+	a := newApp(t)
+	a.board()
+	var rows []scenario
+	for _, query := range []string{"q=%00", "q=a%00b", "label=%00", "assignee=%00", "column=%00", "q=" + strings.Repeat("x", 60_000), "q=" + strings.Repeat("%25", 30_000)} {
+		for _, path := range []string{"/api/tickets?", "/api/boards/WEB/tickets?"} {
+			rows = append(rows, scenario{name: "query", method: "GET", url: path + query, user: "ann", status: 400})
+		}
+	}
+	rows = append(rows, scenario{name: "a percent sign before 00", method: "GET", url: "/api/tickets?q=%2500", user: "ann", status: 200})
+	a.run(t, rows)
+}
