@@ -195,6 +195,9 @@ func (b *board) evolveTicket(e *events.Envelope, fact events.Event) {
 	}
 	t := b.tickets[e.TicketID]
 	if t == nil {
+		if fact == nil && e.Type == events.TypeTicketCreated {
+			b.nextNum++ // redacted, and the number with it: it stays taken
+		}
 		return
 	}
 	switch f := fact.(type) {

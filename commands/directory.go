@@ -86,12 +86,13 @@ func (d *directory) freeKey(name string) string {
 
 // evolve follows one event of the log.
 func (d *directory) evolve(e *events.Envelope, fact events.Event) {
+	// By the envelope, which stays: an id is not given out again after its first
+	// event was redacted.
+	d.NextBoard = max(d.NextBoard, e.BoardID+1)
+	d.NextTicket = max(d.NextTicket, e.TicketID+1)
 	switch f := fact.(type) {
 	case events.BoardCreated:
 		d.Keys[f.Key] = e.BoardID
-		d.NextBoard = max(d.NextBoard, e.BoardID+1)
-	case events.TicketCreated:
-		d.NextTicket = max(d.NextTicket, e.TicketID+1)
 	case events.CommentAdded:
 		d.NextComment = max(d.NextComment, f.CommentID+1)
 	case events.UserRegistered:
@@ -100,7 +101,6 @@ func (d *directory) evolve(e *events.Envelope, fact events.Event) {
 			Tokens: map[int64]token{},
 		}
 		d.Names[strings.ToLower(f.Name)] = f.UserID
-		d.NextUser = max(d.NextUser, f.UserID+1)
 	case events.UserUpdated:
 		if u := d.Users[f.UserID]; u != nil {
 			set(&u.Display, f.DisplayName)
@@ -123,6 +123,7 @@ func (d *directory) evolve(e *events.Envelope, fact events.Event) {
 	}
 	switch kind, _, _ := strings.Cut(e.Stream, "-"); kind {
 	case "user":
+		d.NextUser = max(d.NextUser, events.StreamID(e.Stream)+1)
 		if u := d.Users[events.StreamID(e.Stream)]; u != nil {
 			u.Version, u.LastAt = e.Version, e.RecordedAt
 		}

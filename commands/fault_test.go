@@ -3,6 +3,7 @@ package commands_test
 import (
 	"context"
 	"database/sql"
+	"sync"
 	"testing"
 
 	"github.com/agent-kanban/agent-kanban/commands"
@@ -58,5 +59,98 @@ func TestHookWithoutEvents(t *testing.T) {
 	var n int
 	if err := w.store.Reader().QueryRowContext(t.Context(), `SELECT count(*) FROM meta WHERE key = 'hook'`).Scan(&n); err != nil || n != 1 {
 		t.Errorf("%d rows of the hook, %v, want 1", n, err)
+	}
+}
+
+// redact removes the data of an event, which the log allows for ever.
+func (w world) redact(t *testing.T, where string) {
+	t.Helper()
+	err := w.store.Update(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE events SET data = NULL WHERE `+where)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What the envelope alone tells holds after a redaction and a restart: ids are
+// not given out again, and what was deleted or deactivated stays so.
+func TestRedactionTakesNothingBack(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.must(t, trusted, commands.RegisterUser{Name: "bob", Kind: events.Human, Admin: true})
+	bob := commands.Meta{Actor: events.Actor{Kind: events.Human, ID: 2, Name: "bob"}}
+	w.must(t, ada, commands.CreateBoard{Name: "Gone", Key: "GONE"})
+	w.must(t, ada, commands.CreateTicket{Board: "WEB", Title: "One"})
+	w.must(t, ada, commands.CreateTicket{Board: "WEB", Title: "Two"})
+	w.must(t, ada, commands.DeleteTicket{Ticket: "1"})
+	w.must(t, ada, commands.DeleteBoard{Board: "GONE"})
+	w.must(t, ada, commands.DeactivateUser{UserID: 2})
+	w.must(t, ada, commands.CreateBoard{Name: "Last", Key: "LAST"})
+	w.must(t, trusted, commands.RegisterUser{Name: "carl", Kind: events.Human})
+	w.redact(t, `type IN ('ticket_deleted', 'board_deleted', 'user_deactivated')
+		OR type = 'ticket_created' AND ticket_id = 2 OR stream = 'board-3' OR stream = 'user-3'`)
+	w.seq.Stop()
+	w.seq = sequence(t, commands.Config{Store: w.store})
+	if _, err := w.seq.Do(t.Context(), ada, commands.MoveTicket{Ticket: "1", Column: "Done"}); events.CodeOf(err) != events.CodeNotFound {
+		t.Errorf("move a deleted ticket: %v, want %s", err, events.CodeNotFound)
+	}
+	if _, err := w.seq.Do(t.Context(), ada, commands.AddColumn{Board: "GONE", Column: commands.ColumnSpec{Name: "More"}}); events.CodeOf(err) != events.CodeNotFound {
+		t.Errorf("change a deleted board: %v, want %s", err, events.CodeNotFound)
+	}
+	if _, err := w.seq.Do(t.Context(), bob, commands.CreateTicket{Board: "WEB", Title: "T"}); events.CodeOf(err) != events.CodeUnauthenticated {
+		t.Errorf("deactivated account: %v, want %s", err, events.CodeUnauthenticated)
+	}
+	if r := w.must(t, ada, commands.CreateTicket{Board: "WEB", Title: "Three"}); r.Ticket.ID != 3 {
+		t.Errorf("the ticket after a redacted one has id %d, want 3", r.Ticket.ID)
+	}
+	if r := w.must(t, ada, commands.CreateBoard{Name: "New", Key: "NEW"}); r.Board.ID != 4 {
+		t.Errorf("the board after a redacted one has id %d, want 4", r.Board.ID)
+	}
+	if r := w.must(t, trusted, commands.RegisterUser{Name: "dora", Kind: events.Human}); r.Stream != "user-4" {
+		t.Errorf("the user after a redacted one is %s, want user-4", r.Stream)
+	}
+}
+
+// A snapshot spares a fold and nothing else: a damaged one, or one of events that
+// the log has lost, is as good as none.
+func TestUselessSnapshotsAreNotUsed(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]string{
+		"damaged": `UPDATE snapshots SET state = CAST('{"broken' AS BLOB)`,
+		"ahead":   `UPDATE snapshots SET position = position + 1000, version = version + 1000`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			var wg sync.WaitGroup
+			for range 30 {
+				wg.Go(func() {
+					for range 70 {
+						w.must(t, ada, commands.CreateTicket{Board: "WEB", Title: "T"})
+					}
+				})
+			}
+			wg.Wait()
+			var next int64
+			for range 2 { // the first start stores the snapshots
+				w.seq.Stop()
+				w.seq = sequence(t, commands.Config{Store: w.store})
+				next = w.must(t, ada, commands.CreateTicket{Board: "WEB", Title: "T"}).Ticket.ID + 1
+			}
+			w.seq.Stop()
+			err := w.store.Update(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+				_, err := tx.ExecContext(ctx, damage)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.seq = sequence(t, commands.Config{Store: w.store})
+			if r := w.must(t, ada, commands.CreateTicket{Board: "WEB", Title: "T"}); r.Ticket.ID != next || r.Ticket.Number != next {
+				t.Errorf("ticket %d number %d, want %d", r.Ticket.ID, r.Ticket.Number, next)
+			}
+		})
 	}
 }
