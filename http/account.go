@@ -272,6 +272,8 @@ func (s *Server) issueToken(c *call, in *struct{ Body tokenOrder }) (answer, err
 	if err != nil {
 		return answer{}, err
 	}
+	// The position alone would be a token that nobody ever sees.
+	c.gin.Request.Header.Del("Prefer")
 	secret := auth.NewAPIToken()
 	meta.With = func(ctx context.Context, tx *sql.Tx, r commands.Receipt) error {
 		fact, err := payload[events.TokenIssued](&r)

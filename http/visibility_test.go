@@ -118,3 +118,14 @@ func TestQueriesThatCannotBe(t *testing.T) {
 	rows = append(rows, scenario{name: "a percent sign before 00", method: "GET", url: "/api/tickets?q=%2500", user: "ann", status: 200})
 	a.run(t, rows)
 }
+
+// TestTokenIsAlwaysShown asks for a reply that would not have the secret.
+func TestTokenIsAlwaysShown(t *testing.T) {
+	t.Parallel()
+	a := newApp(t)
+	var v tokenView
+	a.do("POST", "/api/auth/tokens", a.user("ann", false), `{"name":"t"}`, "Prefer: return=minimal").want(201).json(&v)
+	if !strings.HasPrefix(v.Token, "akb_") {
+		t.Errorf("the reply is %+v", v)
+	}
+}
