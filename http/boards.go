@@ -249,6 +249,19 @@ func (s *Server) setMembers(c *call, in *struct {
 	if len(cmds) == 0 {
 		return answer{view: memberList(now)}, nil
 	}
+	if c.header("If-Match") != "" && len(cmds) > 1 {
+		// It is for one change. That the others are none holds for its version.
+		first := cmds[0]
+		cmds = slices.DeleteFunc(cmds, func(cmd commands.Command) bool {
+			set, ok := cmd.(commands.SetMember)
+			return ok && slices.ContainsFunc(now, func(m readmodel.Member) bool {
+				return m.Role == set.Role && (set.User.ID() == m.UserID || strings.EqualFold(string(set.User), m.Name))
+			})
+		})
+		if len(cmds) == 0 {
+			cmds = []commands.Command{first}
+		}
+	}
 	return s.write(c, s.membersReply(in.ID), cmds...)
 }
 

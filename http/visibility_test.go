@@ -129,3 +129,20 @@ func TestTokenIsAlwaysShown(t *testing.T) {
 		t.Errorf("the reply is %+v", v)
 	}
 }
+
+// TestIfMatchIsForOneChange has several changes of a board in one request: the
+// first moves the version on, so none could match.
+func TestIfMatchIsForOneChange(t *testing.T) {
+	t.Parallel()
+	a := newApp(t)
+	a.board("bob", "eve")
+	ann := a.user("ann", false)
+	tag := "If-Match: " + a.do("GET", "/api/boards/WEB", ann, "").want(200).header.Get("ETag")
+	a.run(t, []scenario{
+		{name: "several", method: "PUT", url: "/api/boards/WEB/members", user: "ann", headers: []string{tag}, status: 400, body: `[{"user":"ann","role":"pm"},{"user":"bob","role":"viewer"},{"user":"eve","role":"viewer"}]`, has: []string{"If-Match"}},
+		{name: "list", method: "POST", url: "/api/commands", user: "ann", headers: []string{tag}, status: 400, body: `[{"type":"update_board","data":{"board":"WEB","name":"A"}},{"type":"update_board","data":{"board":"WEB","name":"B"}}]`, has: []string{"If-Match"}},
+		{name: "one of three", method: "PUT", url: "/api/boards/WEB/members", user: "ann", headers: []string{tag}, status: 200, body: `[{"user":"ann","role":"pm"},{"user":"bob","role":"viewer"},{"user":"eve","role":"agent"}]`},
+		{name: "none of three, but stale", method: "PUT", url: "/api/boards/WEB/members", user: "ann", headers: []string{tag}, status: 412, body: `[{"user":"ann","role":"pm"},{"user":"bob","role":"viewer"},{"user":"eve","role":"agent"}]`},
+		{name: "stale", method: "POST", url: "/api/boards/WEB/members", user: "ann", headers: []string{tag}, status: 412, body: `{"user":"bob","role":"agent"}`},
+	})
+}

@@ -61,6 +61,10 @@ func (s *Server) write(c *call, build shape, cmds ...commands.Command) (answer, 
 }
 
 func (s *Server) writeAs(c *call, meta commands.Meta, build shape, cmds ...commands.Command) (answer, error) {
+	if meta.IfMatch != nil && len(cmds) > 1 {
+		// Each command moves the version on, so the second could never match.
+		return answer{}, events.Errorf(events.CodeInvalid, "If-Match is for one change, and this request makes %d. Make them one by one, or leave If-Match out.", len(cmds))
+	}
 	r, err := s.deps.Commands.Do(c.ctx(), meta, cmds...)
 	if err != nil {
 		return answer{}, s.explain(c, err, cmds)
