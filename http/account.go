@@ -168,6 +168,7 @@ func (s *Server) makeUser(c *call, b *registration, admin bool) (answer, error) 
 		return answer{}, err
 	}
 	meta.Actor, meta.Trusted = events.SystemActor, true
+	meta.RequestSHA = s.deps.Auth.Blind(meta.RequestSHA)
 	meta.With = func(ctx context.Context, tx *sql.Tx, r commands.Receipt) error {
 		fact, err := payload[events.UserRegistered](&r)
 		if err != nil {
@@ -219,8 +220,12 @@ func (s *Server) updateMe(c *call, in *struct{ Body profile }) (answer, error) {
 	var reply profileReply
 	a := answer{}
 	if b.DisplayName != nil {
-		var err error
-		if a, err = s.write(c, nil, commands.UpdateUser{UserID: me, DisplayName: b.DisplayName}); err != nil {
+		meta, err := s.meta(c)
+		if err != nil {
+			return a, err
+		}
+		meta.RequestSHA = s.deps.Auth.Blind(meta.RequestSHA)
+		if a, err = s.writeAs(c, meta, nil, commands.UpdateUser{UserID: me, DisplayName: b.DisplayName}); err != nil {
 			return a, err
 		}
 	}

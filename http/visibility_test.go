@@ -146,3 +146,29 @@ func TestIfMatchIsForOneChange(t *testing.T) {
 		{name: "stale", method: "POST", url: "/api/boards/WEB/members", user: "ann", headers: []string{tag}, status: 412, body: `{"user":"bob","role":"agent"}`},
 	})
 }
+
+// TestNoSumOfAPassword looks for the sum of a request that has a password: it
+// could be guessed far faster than the password's own hash.
+func TestNoSumOfAPassword(t *testing.T) {
+	t.Parallel()
+	a := newApp(t)
+	ann := a.user("ann", false)
+	const key = "Idempotency-Key: secret"
+	for _, row := range []struct {
+		method, path, body, token string
+		first, other              int
+	}{
+		{"POST", "/api/auth/register", `{"username":"zoe","password":"correct horse"}`, "", 201, 422},
+		{"PUT", "/api/auth/me", `{"display_name":"Ann","current_password":"correct horse"}`, ann, 200, 422},
+	} {
+		a.do(row.method, row.path, row.token, row.body, key).want(row.first)
+		a.do(row.method, row.path, row.token, row.body, key).want(row.first)
+		a.do(row.method, row.path, row.token, strings.Replace(row.body, "horse", "mouse", 1), key).want(row.other)
+		plain := sumOf(row.method, row.path, []byte(row.body))
+		var n int
+		err := a.db.Reader().QueryRowContext(t.Context(), `SELECT count(*) FROM commands WHERE request_sha = ?`, plain[:]).Scan(&n)
+		if err != nil || n != 0 {
+			t.Errorf("%s: %d rows have the plain sum, %v", row.path, n, err)
+		}
+	}
+}
