@@ -15,12 +15,13 @@ const (
 		FROM events e LEFT JOIN commands c ON c.command_id = e.command_id
 			AND c.actor = e.actor_kind || ':' || CASE e.actor_id WHEN 0 THEN e.actor_name ELSE e.actor_id END
 		WHERE e.position > ? AND e.position <= ?
-			AND (c.command_id IS NULL OR e.position NOT BETWEEN c.first_position AND c.last_position)`
-	// Records whose first or last event is missing, or of another command. A
-	// record with first_position 0 caused nothing.
+			AND (c.command_id IS NULL OR c.first_position = 0 OR e.position NOT BETWEEN c.first_position AND c.last_position)`
+	// Records whose first or last event is missing, or of another command or
+	// actor. A record with first_position 0 caused nothing.
 	eventlessSQL = `SELECT c.command_id, c.actor, c.first_position, c.last_position
 		FROM commands c LEFT JOIN events f ON f.position = c.first_position LEFT JOIN events l ON l.position = c.last_position
 		WHERE c.last_position <= ? AND c.first_position > 0 AND (f.command_id IS NOT c.command_id
+			OR c.actor IS NOT f.actor_kind || ':' || CASE f.actor_id WHEN 0 THEN f.actor_name ELSE f.actor_id END
 			OR l.command_id IS NOT c.command_id OR l.stream IS NOT c.stream OR l.version IS NOT c.version)`
 	// Records of commands after the end of the log.
 	aheadSQL = `SELECT command_id, actor, first_position, last_position FROM commands WHERE last_position > ?`

@@ -79,7 +79,10 @@ func TestVerifyFindsDamage(t *testing.T) {
 		"record moved":        {"UPDATE commands SET first_position = 1, last_position = 1 WHERE command_id = 'c0003'", ops.CheckLedger, 3},
 		"record of others":    {"UPDATE commands SET first_position = 1, last_position = 1 WHERE command_id = 'c0003'", ops.CheckLedger, 1},
 		"record ahead":        {"UPDATE commands SET last_position = 999 WHERE command_id = 'c0003'", ops.CheckLedger, 3},
-		"other actor":         {"UPDATE commands SET actor = 'human:9' WHERE command_id = 'c0003'", ops.CheckLedger, 3},
+		"record denies it":    {"UPDATE commands SET first_position = 0 WHERE command_id = 'c0003'", ops.CheckLedger, 3},
+		"record of a third": {`INSERT INTO commands SELECT command_id, 'agent:9', request_sha, first_position, last_position, stream, version, recorded_at
+			FROM commands WHERE command_id = 'c0003'`, ops.CheckLedger, 3},
+		"other actor": {"UPDATE commands SET actor = 'human:9' WHERE command_id = 'c0003'", ops.CheckLedger, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
