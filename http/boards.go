@@ -234,18 +234,19 @@ func (s *Server) setMembers(c *call, in *struct {
 		})
 	}
 	// Roles are given before any is taken away, so that the last pm can be
-	// replaced in one request.
+	// replaced in one request; the caller's own goes last of all.
 	for _, want := range in.Body {
 		cmds = append(cmds, commands.SetMember{Board: board, User: want.ref(), Role: want.Role})
 	}
-	slices.SortStableFunc(cmds, func(a, b commands.Command) int {
-		return cmp.Compare(rank(a), rank(b))
-	})
 	for _, m := range now {
 		if !keep(m) {
 			cmds = append(cmds, commands.RemoveMember{Board: board, User: commands.RefID(m.UserID)})
 		}
 	}
+	me := c.principal.Actor
+	slices.SortStableFunc(cmds, func(a, b commands.Command) int {
+		return cmp.Compare(rank(a, me), rank(b, me))
+	})
 	if len(cmds) == 0 {
 		return answer{view: memberList(now)}, nil
 	}
@@ -265,11 +266,25 @@ func (s *Server) setMembers(c *call, in *struct {
 	return s.write(c, s.membersReply(in.ID), cmds...)
 }
 
-func rank(cmd commands.Command) int {
-	if set, ok := cmd.(commands.SetMember); ok && set.Role == events.PM {
-		return 0
+func rank(cmd commands.Command, me events.Actor) int {
+	mine := func(user commands.Ref) bool {
+		return user.ID() == me.ID || strings.EqualFold(string(user), me.Name)
 	}
-	return 1
+	switch c := cmd.(type) {
+	case commands.SetMember:
+		switch {
+		case c.Role == events.PM:
+			return 0
+		case mine(c.User):
+			return 3
+		}
+		return 1
+	case commands.RemoveMember:
+		if mine(c.User) {
+			return 3
+		}
+	}
+	return 2
 }
 
 func (s *Server) membersReply(ref string) shape {

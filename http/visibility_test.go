@@ -172,3 +172,19 @@ func TestNoSumOfAPassword(t *testing.T) {
 		}
 	}
 }
+
+// TestLeavingByTheList has a pm who gives the board away in one request, and
+// whose name comes before those of the others.
+func TestLeavingByTheList(t *testing.T) {
+	t.Parallel()
+	a := newApp(t)
+	a.board("bob", "eve", "zoe")
+	ann := a.user("ann", false)
+	a.do("PUT", "/api/boards/WEB/members", ann, `[{"user":"ann","role":"viewer"},{"user":"bob","role":"viewer"},{"user":"zoe","role":"pm"}]`).want(200)
+	zoe := a.user("zoe", false)
+	a.do("PUT", "/api/boards/WEB/members", zoe, `[{"user":"zoe","role":"pm"},{"user":"ann","role":"pm"},{"user":"bob","role":"agent"}]`).want(200)
+	a.do("PUT", "/api/boards/WEB/members", ann, `[{"user":"zoe","role":"pm"}]`).want(200)
+	if r := a.do("GET", "/api/boards/WEB/members", zoe, "").want(200); !strings.Contains(r.body, `"total":1`) {
+		t.Errorf("the members are %s", r.body)
+	}
+}
