@@ -201,6 +201,7 @@ func (s *server) startSequencer(ctx context.Context) (err error) {
 		s.logs.log.Error("warm up", "error", err)
 	}
 	s.sequencer.Start()
+	s.onClose(func(context.Context) error { s.sequencer.Stop(); return nil }) // after a start that fails; see startProjections
 	return ctx.Err()
 }
 
@@ -332,13 +333,15 @@ func (s *server) degraded() []string {
 	if s.db.TailError() != nil {
 		missing = append(missing, "log")
 	}
-	switch status := s.relay.Status(); {
-	case len(status.Recovered) > 0:
+	relay := s.relay.Status()
+	if len(relay.Recovered) > 0 {
 		missing = append(missing, "recovered_events")
-	case status.State == bus.StateFailing:
+	}
+	if relay.State == bus.StateFailing {
 		missing = append(missing, "bus")
 	}
-	if status := s.runner.Status(); status.Stopped || len(status.Parked) > 0 {
+	// Error is that of the last attempt: it does not get on.
+	if status := s.runner.Status(); status.Error != "" || status.Stopped || len(status.Parked) > 0 {
 		missing = append(missing, "read_model")
 	}
 	return missing

@@ -2,17 +2,22 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/agent-kanban/agent-kanban/commands"
+	"github.com/agent-kanban/agent-kanban/events"
+	"github.com/agent-kanban/agent-kanban/events/bus"
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
 	"github.com/agent-kanban/agent-kanban/http/client"
 )
@@ -141,5 +146,53 @@ func TestServerPutsADamagedStreamAside(t *testing.T) {
 	aside, err := filepath.Glob(filepath.Join(dir, "jetstream.damaged-*"))
 	if err != nil || len(aside) != 1 {
 		t.Errorf("put aside: %v, %v, want one", aside, err)
+	}
+}
+
+// A read model that does not get on is told of, also while the relay has
+// something to tell, and so is a log that lacks what the stream held.
+func TestServerTellsWhatIsDegraded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "recovered"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "recovered", "events-1-2.jsonl"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newTestServer(t, dir)
+	if err := s.start(t.Context()); err != nil {
+		t.Fatalf("start: %v", err)
+	}
+	defer func() {
+		if err := s.close(context.Background()); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}()
+	err := s.db.Update(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DROP TABLE ticket_history`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	system := commands.Meta{Actor: events.SystemActor, Trusted: true}
+	for _, cmd := range []commands.Command{
+		commands.CreateBoard{Name: "Website", Key: "WEB"}, commands.CreateTicket{Board: "WEB", Title: "Stuck"},
+	} {
+		if _, err := s.sequencer.Do(t.Context(), system, cmd); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for s.runner.Status().Retries == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	s.nats.Stop()
+	for s.relay.Status().State != bus.StateFailing {
+		time.Sleep(time.Millisecond)
+	}
+	want := []string{"recovered_events", "bus", "read_model"}
+	if got := s.degraded(); !slices.Equal(got, want) {
+		t.Errorf("degraded = %v, want %v", got, want)
 	}
 }
