@@ -127,7 +127,11 @@ func (a *app) tokenRevoke() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := c.RevokeToken(cmd.Context(), id); err != nil {
+			err = c.RevokeToken(cmd.Context(), id)
+			if events.CodeOf(err) == events.CodeNotFound {
+				return &hinted{err, "kanban token list"}
+			}
+			if err != nil {
 				return err
 			}
 			a.note("revoked token %d", id)
