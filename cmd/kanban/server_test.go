@@ -185,11 +185,11 @@ func TestServerTellsWhatIsDegraded(t *testing.T) {
 		}
 	}
 	for s.runner.Status().Retries == 0 {
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 	s.nats.Stop()
 	for s.relay.Status().State != bus.StateFailing {
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 	want := []string{"recovered_events", "bus", "read_model"}
 	if got := s.degraded(); !slices.Equal(got, want) {
