@@ -329,10 +329,10 @@ func (d *decision) removeMember(c RemoveMember) ([]decided, error) {
 	return d.about(0, events.MemberRemoved{UserID: id, Name: u.Name}), nil
 }
 
-// otherPM refuses to leave a board without a pm.
+// otherPM refuses to leave a board without a pm who is active.
 func (d *decision) otherPM(id int64) error {
 	for _, m := range d.board.info.Members {
-		if m.Role == events.PM && m.UserID != id {
+		if u := d.dir.Users[m.UserID]; m.Role == events.PM && m.UserID != id && u != nil && u.Active {
 			return nil
 		}
 	}

@@ -224,6 +224,14 @@ func TestBoards(t *testing.T) {
 		{name: "add with a strange role", meta: by(pam), when: SetMember{Board: "1", User: "olga", Role: "boss"}, code: events.CodeInvalid},
 		{name: "the last pm stays", meta: by(ada), when: RemoveMember{Board: "1", User: "pam"}, code: events.CodeConflict},
 		{name: "the last pm stays pm", meta: by(pam), when: SetMember{Board: "1", User: "pam", Role: events.ViewerRole}, code: events.CodeConflict},
+		{
+			name: "a pm who was deactivated is none",
+			given: []decided{
+				onBoard(0, events.MemberUpdated{UserID: 4, Name: "vic", Role: events.PM, Was: events.ViewerRole}),
+				{stream: events.UserStream(4), fact: events.UserDeactivated{UserID: 4}},
+			},
+			meta: by(pam), when: RemoveMember{Board: "1", User: "pam"}, code: events.CodeConflict,
+		},
 		{name: "remove a member", meta: by(pam), when: RemoveMember{Board: "1", User: "bot"}, want: []events.Event{events.MemberRemoved{UserID: 3, Name: "bot"}}},
 		{name: "remove who is none", meta: by(pam), when: RemoveMember{Board: "1", User: "olga"}, code: events.CodeNotFound},
 		{name: "members by an agent", meta: by(bot), when: SetMember{Board: "1", User: "olga", Role: events.ViewerRole}, code: events.CodeForbidden},
