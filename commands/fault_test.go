@@ -154,3 +154,30 @@ func TestUselessSnapshotsAreNotUsed(t *testing.T) {
 		})
 	}
 }
+
+// A refused list folds the directory anew: what that cost is kept, or whoever
+// sends such lists could hold everybody up.
+func TestRefusedListKeepsItsFold(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	var wg sync.WaitGroup
+	for range 30 {
+		wg.Go(func() {
+			for range 70 {
+				w.must(t, ada, commands.CreateTicket{Board: "WEB", Title: "T"})
+			}
+		})
+	}
+	wg.Wait()
+	_, err := w.seq.Do(t.Context(), ada, commands.CreateTicket{Board: "WEB", Title: "T"}, commands.MoveTicket{Ticket: "999999", Column: "Done"})
+	if events.CodeOf(err) != events.CodeNotFound {
+		t.Fatalf("got %v, want %s", err, events.CodeNotFound)
+	}
+	var position int64
+	if err := w.store.Reader().QueryRowContext(t.Context(), `SELECT position FROM snapshots WHERE stream = 'directory'`).Scan(&position); err != nil || position != 2103 {
+		t.Errorf("stored directory at %d, %v, want it at the head", position, err)
+	}
+	if r := w.must(t, ada, commands.CreateTicket{Board: "WEB", Title: "T"}); r.Ticket.ID != 2101 || r.Position != 2104 {
+		t.Errorf("the next ticket is %d at %d, want 2101 at 2104", r.Ticket.ID, r.Position)
+	}
+}

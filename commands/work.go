@@ -319,7 +319,7 @@ func (w *work) commit() error {
 			return fmt.Errorf("beside the events: %w", err)
 		}
 	}
-	if len(w.pending)+len(w.records)+len(w.hooks) == 0 {
+	if len(w.pending)+len(w.records)+len(w.hooks) == 0 && w.folded < foldedMany {
 		return w.tx.Rollback()
 	}
 	if err := w.saveSnapshots(); err != nil {
