@@ -157,7 +157,7 @@ func (r *Runner) prepare(ctx context.Context) error {
 	}
 	r.position = position
 	r.apply = r.config.wrap(r.views.apply)
-	r.status.start(position)
+	r.status.start(position, r.lanes)
 	return nil
 }
 

@@ -24,10 +24,10 @@ type statusBoard struct {
 	last error
 }
 
-func (s *statusBoard) start(position int64) {
+func (s *statusBoard) start(position int64, lanes map[string]int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.now.Position = position
+	s.now.Position, s.now.Parked = position, maps.Clone(lanes)
 }
 
 func (s *statusBoard) position() int64 {

@@ -129,6 +129,19 @@ func (c *child) run(args ...string) (string, error) {
 	return string(out), err
 }
 
+// exec changes the database while the server is stopped.
+func (c *child) exec(text string) {
+	c.tb.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(c.dir, "agent_kanban.db"))
+	if err != nil {
+		c.tb.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(text); err != nil {
+		c.tb.Fatalf("%s: %v", text, err)
+	}
+}
+
 // query reads one number from the database.
 func (c *child) query(text string) (n int64) {
 	c.tb.Helper()

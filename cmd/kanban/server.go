@@ -244,6 +244,11 @@ func (s *server) startProjections(ctx context.Context) (err error) {
 	if err := s.watermark.Wait(wait, head.Position); err != nil && ctx.Err() == nil {
 		s.logs.log.Warn("the read model is still catching up", "position", s.watermark.Position(), "head", head.Position)
 	}
+	if parked := s.runner.Status().Parked; len(parked) > 0 {
+		// What parked them may be gone: a newer program, space on the disk.
+		applied, left, err := s.runner.Retry(ctx)
+		s.logs.log.Warn("events that could not be applied before were tried again", "applied", applied, "left", left, "error", err)
+	}
 	return ctx.Err()
 }
 

@@ -269,6 +269,41 @@ func TestKilledRebuildLeavesWholeRows(t *testing.T) {
 	}
 }
 
+// TestParkedEventsAreTriedAgainAtTheStart has the read model refuse one ticket:
+// its event is parked, others go on, and the next start without the obstacle
+// brings it in.
+func TestParkedEventsAreTriedAgainAtTheStart(t *testing.T) {
+	t.Parallel()
+	c := newChild(t, t.TempDir())
+	c.start()
+	token := c.setup()
+	c.post("/api/boards", token, map[string]any{"name": "Parked"})
+	stop := func() {
+		t.Helper()
+		if err := c.stop(); err != nil {
+			t.Fatalf("stop: %v\n%s", err, c.out)
+		}
+	}
+	stop()
+	c.exec(`CREATE TRIGGER obstacle BEFORE INSERT ON tickets WHEN NEW.title = 'poison' BEGIN SELECT RAISE(ABORT, 'obstacle'); END`)
+	c.start()
+	c.post("/api/tickets", token, map[string]any{"board_id": 1, "title": "poison"})
+	c.post("/api/tickets", token, map[string]any{"board_id": 1, "title": "fine"})
+	if tickets, parked := c.query("SELECT count(*) FROM tickets"), c.query("SELECT count(*) FROM parked_events"); tickets != 1 || parked != 1 {
+		t.Errorf("%d tickets and %d parked events, want one of each", tickets, parked)
+	}
+	stop()
+	c.exec(`DROP TRIGGER obstacle`)
+	c.start()
+	if tickets, parked := c.query("SELECT count(*) FROM tickets"), c.query("SELECT count(*) FROM parked_events"); tickets != 2 || parked != 0 {
+		t.Errorf("after the next start: %d tickets and %d parked events, want 2 and none", tickets, parked)
+	}
+	stop()
+	if out, err := c.run("verify"); err != nil {
+		t.Errorf("verify: %v\n%s", err, out)
+	}
+}
+
 // logOf reads the whole log of a data directory.
 func logOf(t *testing.T, dir string) []events.Envelope {
 	t.Helper()
