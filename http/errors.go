@@ -43,23 +43,6 @@ func Status(code events.Code) int {
 	return http.StatusInternalServerError
 }
 
-// CodeOf returns the code that a status stands for where a reply carries none
-// (a proxy answered): the general one where several share the status.
-func CodeOf(status int) events.Code {
-	switch status {
-	case http.StatusConflict:
-		return events.CodeConflict
-	case http.StatusBadGateway, http.StatusGatewayTimeout:
-		return events.CodeUnavailable
-	}
-	for code, s := range statuses {
-		if s == status {
-			return code
-		}
-	}
-	return events.CodeInternal
-}
-
 // Problem is the JSON of every refusal, application/problem+json of RFC 9457
 // with our extensions.
 type Problem struct {

@@ -47,9 +47,6 @@ func NewTimeline() *Timeline {
 	return t
 }
 
-// Position returns the position of the last event applied, 0 for none.
-func (t *Timeline) Position() int64 { return t.position }
-
 // Apply adds the next event. Positions must ascend; they may leave out events
 // about other boards. It returns an error that wraps events.ErrUnknownType where
 // the type is not known: the caller may go on with the next.

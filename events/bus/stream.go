@@ -36,30 +36,6 @@ func busError(doing string, err error) error {
 	return fmt.Errorf("%w: %s: %w", errBus, doing, err)
 }
 
-// GuestPublish lists the subjects that outside consumers must be allowed to
-// publish to: they read the stream, with consumers of their own or message by
-// message, and change nothing in it.
-func GuestPublish() []string {
-	return []string{
-		"$JS.API.INFO",
-		"$JS.API.STREAM.NAMES",
-		"$JS.API.STREAM.INFO." + StreamName,
-		"$JS.API.STREAM.MSG.GET." + StreamName,
-		"$JS.API.DIRECT.GET." + StreamName,
-		"$JS.API.DIRECT.GET." + StreamName + ".>",
-		"$JS.API.CONSUMER.CREATE." + StreamName,
-		"$JS.API.CONSUMER.CREATE." + StreamName + ".>",
-		"$JS.API.CONSUMER.DURABLE.CREATE." + StreamName + ".*",
-		"$JS.API.CONSUMER.INFO." + StreamName + ".*",
-		"$JS.API.CONSUMER.NAMES." + StreamName,
-		"$JS.API.CONSUMER.LIST." + StreamName,
-		"$JS.API.CONSUMER.DELETE." + StreamName + ".*",
-		"$JS.API.CONSUMER.MSG.NEXT." + StreamName + ".*",
-		"$JS.ACK." + StreamName + ".>",
-		"$JS.FC." + StreamName + ".>",
-	}
-}
-
 func (c RelayConfig) stream() jetstream.StreamConfig {
 	config := jetstream.StreamConfig{
 		Name:        StreamName,

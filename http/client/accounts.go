@@ -36,17 +36,6 @@ func (c *Client) Login(ctx context.Context, name, password string) (Session, err
 	return send[Session](ctx, c, http.MethodPost, body, "api", "auth", "login")
 }
 
-// Refresh exchanges a refresh token for a new session; the old one is used up.
-func (c *Client) Refresh(ctx context.Context, refreshToken string) (Session, error) {
-	body := map[string]string{"refresh_token": refreshToken}
-	return send[Session](ctx, c, http.MethodPost, body, "api", "auth", "refresh")
-}
-
-// Logout ends the session of a refresh token.
-func (c *Client) Logout(ctx context.Context, refreshToken string) error {
-	return c.act(ctx, map[string]string{"refresh_token": refreshToken}, "api", "auth", "logout")
-}
-
 // Me is who the token belongs to.
 func (c *Client) Me(ctx context.Context) (readmodel.User, error) {
 	return get[readmodel.User](ctx, c, nil, "api", "auth", "me")

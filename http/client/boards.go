@@ -97,11 +97,6 @@ func (c *Client) DeleteBoard(ctx context.Context, board commands.Ref) error {
 	return c.do(ctx, request{method: http.MethodDelete, path: join("api", "boards", ref(board))}, nil)
 }
 
-// SetColumns makes the board's columns the given list.
-func (c *Client) SetColumns(ctx context.Context, board commands.Ref, columns []commands.ColumnSpec) (Page[readmodel.Column], error) {
-	return send[Page[readmodel.Column]](ctx, c, http.MethodPut, columns, "api", "boards", ref(board), "columns")
-}
-
 // Members lists who has a role on the board.
 func (c *Client) Members(ctx context.Context, board commands.Ref) (Page[readmodel.Member], error) {
 	return get[Page[readmodel.Member]](ctx, c, nil, "api", "boards", ref(board), "members")
@@ -127,9 +122,4 @@ func (c *Client) Snapshot(ctx context.Context, board commands.Ref, at string) (r
 	q := url.Values{}
 	set(q, "at", at)
 	return get[readmodel.Snapshot](ctx, c, q, "api", "boards", ref(board), "snapshot")
-}
-
-// act posts to a path whose reply the caller does not need.
-func (c *Client) act(ctx context.Context, body any, path ...string) error {
-	return c.do(ctx, request{method: http.MethodPost, path: join(path...), body: body}, nil)
 }
