@@ -70,6 +70,15 @@ type ColumnSpec struct {
 	Name     string            `json:"name"`
 	Kind     events.ColumnKind `json:"kind,omitempty"`
 	WIPLimit *int              `json:"wip_limit"`
+	Policy   *PolicySpec       `json:"policy,omitempty"` // nil keeps the policy
+}
+
+// PolicySpec is an events.Policy with columns by id or name.
+type PolicySpec struct {
+	RequireChecklist bool  `json:"require_checklist,omitempty"`
+	RequireEvidence  bool  `json:"require_evidence,omitempty"`
+	Approval         bool  `json:"approval,omitempty"`
+	AllowFrom        []Ref `json:"allow_from,omitempty"`
 }
 
 // Commands about boards.
@@ -151,7 +160,8 @@ type (
 type (
 	// CreateTicket puts a ticket at the end of Column, of the first column
 	// where Column is empty. OverLimit asks to go past the WIP limit (pm only).
-	// ID and Number are honoured for trusted callers only (import).
+	// ID is honoured for trusted callers only (import). As names the ticket for
+	// later commands of the same list, which say "$name" where they mean it.
 	CreateTicket struct {
 		ID                 int64           `json:"-"`
 		Board              Ref             `json:"board"`
@@ -164,6 +174,9 @@ type (
 		DueAt              *time.Time      `json:"due_at,omitempty"`
 		Column             Ref             `json:"column,omitempty"`
 		OverLimit          bool            `json:"over_limit,omitempty"`
+		DependsOn          []Ref           `json:"depends_on,omitempty"`
+		Checklist          []string        `json:"checklist,omitempty"`
+		As                 string          `json:"as,omitempty"`
 	}
 	// UpdateTicket changes what is not nil; ClearDue removes the due date.
 	UpdateTicket struct {
@@ -175,15 +188,17 @@ type (
 		Labels             *[]string        `json:"labels,omitempty"`
 		DueAt              *time.Time       `json:"due_at,omitempty"`
 		ClearDue           bool             `json:"clear_due,omitempty"`
+		Fence              int64            `json:"fence,omitempty"`
 	}
 	// MoveTicket puts a ticket into Column, before or after another ticket of
 	// it, at the end where both are empty. An empty Column stays in the column.
 	MoveTicket struct {
-		Ticket    Ref  `json:"ticket"`
-		Column    Ref  `json:"column,omitempty"`
-		Before    Ref  `json:"before,omitempty"`
-		After     Ref  `json:"after,omitempty"`
-		OverLimit bool `json:"over_limit,omitempty"`
+		Ticket    Ref   `json:"ticket"`
+		Column    Ref   `json:"column,omitempty"`
+		Before    Ref   `json:"before,omitempty"`
+		After     Ref   `json:"after,omitempty"`
+		OverLimit bool  `json:"over_limit,omitempty"`
+		Fence     int64 `json:"fence,omitempty"`
 	}
 	// AssignTicket makes a user, by name, responsible; "" is nobody.
 	AssignTicket struct {

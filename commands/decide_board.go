@@ -51,7 +51,7 @@ func (d *decision) createBoard(c CreateBoard) ([]decided, error) {
 		columns[i] = check.column(spec, events.Column{}, i, len(c.Columns))
 		columns[i].ID = int64(i + 1)
 	}
-	check.columns(columns)
+	check.columns(columns, c.Columns)
 	if err := check.err(); err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (d *decision) restoreBoard() ([]decided, error) {
 // for a new one.
 func (c *checker) column(spec ColumnSpec, was events.Column, index, count int) events.Column {
 	field := fmt.Sprintf("columns[%d].", index)
-	out := events.Column{ID: was.ID, Name: was.Name, Kind: was.Kind, WIPLimit: spec.WIPLimit}
+	out := events.Column{ID: was.ID, Name: was.Name, Kind: was.Kind, WIPLimit: spec.WIPLimit, Policy: was.Policy}
 	if spec.Name != "" || was.ID == 0 {
 		out.Name = c.line(field+"name", spec.Name, MaxColumn, true)
 	}
@@ -142,8 +142,22 @@ func (c *checker) column(spec ColumnSpec, was events.Column, index, count int) e
 	return out
 }
 
-// columns checks the whole list: how many, and that no two share a name.
-func (c *checker) columns(columns []events.Column) {
+// columns checks the whole list: how many, that no two share a name, and the
+// policies, which may name columns further right.
+func (c *checker) columns(columns []events.Column, specs []ColumnSpec) {
+	for i := range columns {
+		if spec := specs[i].Policy; spec != nil {
+			columns[i].Policy = c.policy(fmt.Sprintf("columns[%d].policy.allow_from", i), *spec, columns)
+		}
+		from := columns[i].Policy.AllowFrom
+		left := slices.DeleteFunc(slices.Clone(from), func(id int64) bool {
+			return !slices.ContainsFunc(columns, func(c events.Column) bool { return c.ID == id })
+		})
+		if len(from) > 0 && len(left) == 0 { // an empty list would let everybody in
+			c.fail(fmt.Sprintf("columns[%d].policy.allow_from", i), "names only columns that are no longer there; change it too")
+		}
+		columns[i].Policy.AllowFrom = left
+	}
 	if len(columns) == 0 || len(columns) > MaxColumns {
 		c.fail("columns", "must be 1 to "+itoa(MaxColumns))
 	}
@@ -154,6 +168,24 @@ func (c *checker) columns(columns []events.Column) {
 			}
 		}
 	}
+}
+
+// policy resolves the columns that a policy names.
+func (c *checker) policy(field string, spec PolicySpec, columns []events.Column) events.Policy {
+	out := events.Policy{RequireChecklist: spec.RequireChecklist, RequireEvidence: spec.RequireEvidence, Approval: spec.Approval}
+	for _, ref := range spec.AllowFrom {
+		at := slices.IndexFunc(columns, func(c events.Column) bool {
+			return c.ID == ref.ID() || strings.EqualFold(c.Name, string(ref))
+		})
+		if at < 0 {
+			c.fail(field, "names "+quote(string(ref))+", which is no column of the board")
+			continue
+		}
+		if id := columns[at].ID; !slices.Contains(out.AllowFrom, id) {
+			out.AllowFrom = append(out.AllowFrom, id)
+		}
+	}
+	return out
 }
 
 // setColumns finds the facts that lead from the columns there are to the wanted
@@ -190,7 +222,7 @@ func (d *decision) setColumns(specs []ColumnSpec) ([]decided, error) {
 		}
 		keep[wanted[i].ID] = true
 	}
-	check.columns(wanted)
+	check.columns(wanted, specs)
 	if err := check.err(); err != nil {
 		return nil, err
 	}
@@ -226,7 +258,7 @@ func (d *decision) setColumns(specs []ColumnSpec) ([]decided, error) {
 
 func equalColumn(a, b events.Column) bool {
 	sameLimit := a.WIPLimit == b.WIPLimit || a.WIPLimit != nil && b.WIPLimit != nil && *a.WIPLimit == *b.WIPLimit
-	return sameLimit && a.ID == b.ID && a.Name == b.Name && a.Kind == b.Kind
+	return sameLimit && a.ID == b.ID && a.Name == b.Name && a.Kind == b.Kind && a.Policy.Equal(b.Policy)
 }
 
 // empty refuses to remove a column with tickets in it, or the last one.
@@ -241,9 +273,14 @@ func (d *decision) empty(c events.Column) error {
 func (d *decision) specs() []ColumnSpec {
 	specs := make([]ColumnSpec, len(d.board.info.Columns))
 	for i, c := range d.board.info.Columns {
-		specs[i] = ColumnSpec(c)
+		specs[i] = specOf(c)
 	}
 	return specs
+}
+
+// specOf is a column as it is; a nil Policy keeps it.
+func specOf(c events.Column) ColumnSpec {
+	return ColumnSpec{ID: c.ID, Name: c.Name, Kind: c.Kind, WIPLimit: c.WIPLimit}
 }
 
 func (d *decision) addColumn(c AddColumn) ([]decided, error) {
@@ -282,7 +319,7 @@ func (d *decision) moveColumn(c MoveColumn) ([]decided, error) {
 		return nil, invalid("index", "must be between 0 and "+itoa(len(specs)-1))
 	}
 	specs = slices.DeleteFunc(specs, func(s ColumnSpec) bool { return s.ID == column.ID })
-	return d.setColumns(slices.Insert(specs, c.Index, ColumnSpec(column)))
+	return d.setColumns(slices.Insert(specs, c.Index, specOf(column)))
 }
 
 func (d *decision) removeColumn(c RemoveColumn) ([]decided, error) {

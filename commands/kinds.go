@@ -94,30 +94,122 @@ func (RevokeToken) target() (board, ticket Ref) { return "", "" }
 func (ImportLog) CommandType() string         { return "import_log" }
 func (ImportLog) target() (board, ticket Ref) { return "", "" }
 
+func (ClaimNext) CommandType() string           { return "claim_next" }
+func (c ClaimNext) target() (board, ticket Ref) { return c.Board, "" }
+
+func (FreezeBoard) CommandType() string           { return "freeze_board" }
+func (c FreezeBoard) target() (board, ticket Ref) { return c.Board, "" }
+
+func (UnfreezeBoard) CommandType() string           { return "unfreeze_board" }
+func (c UnfreezeBoard) target() (board, ticket Ref) { return c.Board, "" }
+
+func (UndoActor) CommandType() string           { return "undo_actor" }
+func (c UndoActor) target() (board, ticket Ref) { return c.Board, "" }
+
+func (AddWebhook) CommandType() string           { return "add_webhook" }
+func (c AddWebhook) target() (board, ticket Ref) { return c.Board, "" }
+
+func (UpdateWebhook) CommandType() string           { return "update_webhook" }
+func (c UpdateWebhook) target() (board, ticket Ref) { return c.Board, "" }
+
+func (RemoveWebhook) CommandType() string           { return "remove_webhook" }
+func (c RemoveWebhook) target() (board, ticket Ref) { return c.Board, "" }
+
+func (ClaimTicket) CommandType() string           { return "claim_ticket" }
+func (c ClaimTicket) target() (board, ticket Ref) { return "", c.Ticket }
+
+func (Heartbeat) CommandType() string           { return "heartbeat" }
+func (c Heartbeat) target() (board, ticket Ref) { return "", c.Ticket }
+
+func (ReleaseTicket) CommandType() string           { return "release_ticket" }
+func (c ReleaseTicket) target() (board, ticket Ref) { return "", c.Ticket }
+
+func (CompleteTicket) CommandType() string           { return "complete_ticket" }
+func (c CompleteTicket) target() (board, ticket Ref) { return "", c.Ticket }
+
+func (ExpireLease) CommandType() string           { return "expire_lease" }
+func (c ExpireLease) target() (board, ticket Ref) { return "", c.Ticket }
+
+func (AddDependency) CommandType() string           { return "add_dependency" }
+func (c AddDependency) target() (board, ticket Ref) { return "", c.Ticket }
+
+func (RemoveDependency) CommandType() string           { return "remove_dependency" }
+func (c RemoveDependency) target() (board, ticket Ref) { return "", c.Ticket }
+
+func (SetChecklist) CommandType() string           { return "set_checklist" }
+func (c SetChecklist) target() (board, ticket Ref) { return "", c.Ticket }
+
+func (CheckItem) CommandType() string           { return "check_item" }
+func (c CheckItem) target() (board, ticket Ref) { return "", c.Ticket }
+
+func (AddEvidence) CommandType() string           { return "add_evidence" }
+func (c AddEvidence) target() (board, ticket Ref) { return "", c.Ticket }
+
+func (RequestApproval) CommandType() string           { return "request_approval" }
+func (c RequestApproval) target() (board, ticket Ref) { return "", c.Ticket }
+
+func (ApproveTicket) CommandType() string           { return "approve_ticket" }
+func (c ApproveTicket) target() (board, ticket Ref) { return "", c.Ticket }
+
+func (RejectTicket) CommandType() string           { return "reject_ticket" }
+func (c RejectTicket) target() (board, ticket Ref) { return "", c.Ticket }
+
+func (RecordUsage) CommandType() string           { return "record_usage" }
+func (c RecordUsage) target() (board, ticket Ref) { return "", c.Ticket }
+
+func (PauseAgent) CommandType() string         { return "pause_agent" }
+func (PauseAgent) target() (board, ticket Ref) { return "", "" }
+
+func (ResumeAgent) CommandType() string         { return "resume_agent" }
+func (ResumeAgent) target() (board, ticket Ref) { return "", "" }
+
+func (UndoCommand) CommandType() string         { return "undo_command" }
+func (UndoCommand) target() (board, ticket Ref) { return "", "" }
+
 // public are the commands that anyone may send to POST /api/commands.
 var public = map[string]func(json.RawMessage) (Command, error){
-	"create_board":   read[CreateBoard],
-	"update_board":   read[UpdateBoard],
-	"archive_board":  read[ArchiveBoard],
-	"restore_board":  read[RestoreBoard],
-	"delete_board":   read[DeleteBoard],
-	"set_columns":    read[SetColumns],
-	"add_column":     read[AddColumn],
-	"update_column":  read[UpdateColumn],
-	"move_column":    read[MoveColumn],
-	"remove_column":  read[RemoveColumn],
-	"set_member":     read[SetMember],
-	"remove_member":  read[RemoveMember],
-	"create_ticket":  read[CreateTicket],
-	"update_ticket":  read[UpdateTicket],
-	"move_ticket":    read[MoveTicket],
-	"assign_ticket":  read[AssignTicket],
-	"archive_ticket": read[ArchiveTicket],
-	"restore_ticket": read[RestoreTicket],
-	"delete_ticket":  read[DeleteTicket],
-	"add_comment":    read[AddComment],
-	"update_comment": read[UpdateComment],
-	"delete_comment": read[DeleteComment],
+	"create_board":      read[CreateBoard],
+	"update_board":      read[UpdateBoard],
+	"archive_board":     read[ArchiveBoard],
+	"restore_board":     read[RestoreBoard],
+	"delete_board":      read[DeleteBoard],
+	"set_columns":       read[SetColumns],
+	"add_column":        read[AddColumn],
+	"update_column":     read[UpdateColumn],
+	"move_column":       read[MoveColumn],
+	"remove_column":     read[RemoveColumn],
+	"set_member":        read[SetMember],
+	"remove_member":     read[RemoveMember],
+	"create_ticket":     read[CreateTicket],
+	"update_ticket":     read[UpdateTicket],
+	"move_ticket":       read[MoveTicket],
+	"assign_ticket":     read[AssignTicket],
+	"archive_ticket":    read[ArchiveTicket],
+	"restore_ticket":    read[RestoreTicket],
+	"delete_ticket":     read[DeleteTicket],
+	"add_comment":       read[AddComment],
+	"update_comment":    read[UpdateComment],
+	"delete_comment":    read[DeleteComment],
+	"claim_next":        read[ClaimNext],
+	"freeze_board":      read[FreezeBoard],
+	"unfreeze_board":    read[UnfreezeBoard],
+	"undo_actor":        read[UndoActor],
+	"claim_ticket":      read[ClaimTicket],
+	"heartbeat":         read[Heartbeat],
+	"release_ticket":    read[ReleaseTicket],
+	"complete_ticket":   read[CompleteTicket],
+	"add_dependency":    read[AddDependency],
+	"remove_dependency": read[RemoveDependency],
+	"set_checklist":     read[SetChecklist],
+	"check_item":        read[CheckItem],
+	"add_evidence":      read[AddEvidence],
+	"request_approval":  read[RequestApproval],
+	"approve_ticket":    read[ApproveTicket],
+	"reject_ticket":     read[RejectTicket],
+	"record_usage":      read[RecordUsage],
+	"pause_agent":       read[PauseAgent],
+	"resume_agent":      read[ResumeAgent],
+	"undo_command":      read[UndoCommand],
 }
 
 // Types lists the commands that Decode knows, sorted.

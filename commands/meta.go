@@ -65,6 +65,55 @@ type Ticket struct {
 	Version                                int64 // board version of the last event that changed it
 	CreatedAt, UpdatedAt, ColumnEnteredAt  time.Time
 	CreatedBy                              string
+
+	Lease     *Lease // nil = nobody holds it
+	Checklist []events.ChecklistItem
+	Evidence  []events.Evidence
+	DependsOn []events.Dependency
+	Blocked   bool      // something it depends on is not done
+	Approval  *Approval // nil = not asked for, or void since the ticket changed
+
+	// LastHolder is who claimed the ticket last, 0 = nobody yet. Lost are those
+	// who lost a claim of it and have not claimed it again.
+	LastHolder int64   `json:",omitempty"`
+	Lost       []int64 `json:",omitempty"`
+	// NextItem and NextEvidence are the next free ids.
+	NextItem, NextEvidence int64 `json:",omitempty"`
+
+	open int // dependencies that are not done
+}
+
+// Lease is somebody's claim of a ticket. Fence is the position of the
+// ticket_claimed event.
+type Lease struct {
+	Fence     int64
+	HolderID  int64
+	Holder    string
+	ClaimedAt time.Time
+	ExpiresAt time.Time
+	Seconds   int64
+	// BackColumn and BackRank are where the ticket goes when the claim ends
+	// without the work done, 0 = it stays.
+	BackColumn int64
+	BackRank   string
+}
+
+// ApprovalState is how far an approval is.
+type ApprovalState string
+
+const (
+	ApprovalRequested ApprovalState = "requested"
+	ApprovalGranted   ApprovalState = "approved"
+	ApprovalRejected  ApprovalState = "rejected"
+)
+
+// Approval is the last word on whether the work is good.
+type Approval struct {
+	State   ApprovalState
+	Version int64 // of the ticket that it is about
+	By      string
+	At      time.Time
+	Note    string
 }
 
 // Board is a copy of a board's structure.
@@ -75,6 +124,7 @@ type Board struct {
 	Columns                []events.Column
 	MaxClaims              int
 	Archived               bool
+	Frozen                 bool
 	Version                int64 // board version of the last event that changed board, columns or members
 	CreatedAt, UpdatedAt   time.Time
 	CreatedBy              string

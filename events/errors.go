@@ -33,6 +33,16 @@ const (
 	CodeWIPLimit          Code = "wip_limit"          // the column is full
 	CodeColumnNotEmpty    Code = "column_not_empty"   // tickets are inside
 	CodeArchived          Code = "archived"           // restore it first
+	CodeClaimed           Code = "claimed"            // somebody holds the ticket
+	CodeStaleClaim        Code = "stale_claim"        // the caller's claim has ended
+	CodeClaimLimit        Code = "claim_limit"        // the caller holds as many as the board allows
+	CodeNothingReady      Code = "nothing_ready"      // no ticket to claim
+	CodeBlocked           Code = "blocked"            // it depends on tickets that are not done
+	CodeCycle             Code = "dependency_cycle"   // the tickets would wait for each other
+	CodePolicy            Code = "policy"             // the column asks for something; Fields says what
+	CodePaused            Code = "paused"             // the agent was paused
+	CodeFrozen            Code = "frozen"             // the board was frozen
+	CodeBuiltOn           Code = "built_on"           // cannot be undone: later changes rest on it
 	CodeIdempotencyReused Code = "idempotency_reused" // same key, other body
 	CodeTooLarge          Code = "too_large"
 	CodeRateLimited       Code = "rate_limited"

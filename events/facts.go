@@ -1,6 +1,9 @@
 package events
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Type names a kind of fact. The meaning of a type never changes; its shape may
 // change under a new schema number (see codec.go).
@@ -13,6 +16,8 @@ const (
 	TypeBoardArchived Type = "board_archived"
 	TypeBoardRestored Type = "board_restored"
 	TypeBoardDeleted  Type = "board_deleted"
+	TypeBoardFrozen   Type = "board_frozen"
+	TypeBoardUnfrozen Type = "board_unfrozen"
 	TypeColumnAdded   Type = "column_added"
 	TypeColumnUpdated Type = "column_updated"
 	TypeColumnMoved   Type = "column_moved"
@@ -21,6 +26,11 @@ const (
 	TypeMemberUpdated Type = "member_updated"
 	TypeMemberRemoved Type = "member_removed"
 
+	TypeWebhookAdded   Type = "webhook_added"
+	TypeWebhookUpdated Type = "webhook_updated"
+	TypeWebhookRemoved Type = "webhook_removed"
+	TypeCommandsUndone Type = "commands_undone"
+
 	TypeTicketCreated  Type = "ticket_created"
 	TypeTicketUpdated  Type = "ticket_updated"
 	TypeTicketMoved    Type = "ticket_moved"
@@ -28,6 +38,23 @@ const (
 	TypeTicketArchived Type = "ticket_archived"
 	TypeTicketRestored Type = "ticket_restored"
 	TypeTicketDeleted  Type = "ticket_deleted"
+	// TypeTicketRecovered undoes a deletion.
+	TypeTicketRecovered Type = "ticket_recovered"
+
+	TypeTicketClaimed  Type = "ticket_claimed"
+	TypeTicketReleased Type = "ticket_released"
+	TypeLeaseExpired   Type = "lease_expired"
+
+	TypeDependencyAdded   Type = "dependency_added"
+	TypeDependencyRemoved Type = "dependency_removed"
+	TypeChecklistChanged  Type = "checklist_changed"
+	TypeEvidenceAdded     Type = "evidence_added"
+	TypeEvidenceRemoved   Type = "evidence_removed"
+	TypeApprovalRequested Type = "approval_requested"
+	TypeTicketApproved    Type = "ticket_approved"
+	TypeTicketRejected    Type = "ticket_rejected"
+	TypeApprovalWithdrawn Type = "approval_withdrawn"
+	TypeUsageRecorded     Type = "usage_recorded"
 
 	TypeCommentAdded   Type = "comment_added"
 	TypeCommentUpdated Type = "comment_updated"
@@ -36,6 +63,8 @@ const (
 	TypeUserRegistered  Type = "user_registered"
 	TypeUserUpdated     Type = "user_updated"
 	TypeUserDeactivated Type = "user_deactivated"
+	TypeAgentPaused     Type = "agent_paused"
+	TypeAgentResumed    Type = "agent_resumed"
 	TypeTokenIssued     Type = "token_issued"
 	TypeTokenRevoked    Type = "token_revoked"
 
@@ -89,6 +118,31 @@ type Column struct {
 	Name     string     `json:"name"`
 	Kind     ColumnKind `json:"kind"`
 	WIPLimit *int       `json:"wip_limit"`
+	Policy   Policy     `json:"policy,omitzero"`
+}
+
+// Policy is what a ticket must meet to enter a column from another one. The
+// zero value asks for nothing.
+type Policy struct {
+	// RequireChecklist: there is a checklist, and every item of it is done.
+	RequireChecklist bool `json:"require_checklist"`
+	// RequireEvidence: there is at least one piece of evidence.
+	RequireEvidence bool `json:"require_evidence"`
+	// Approval: a pm approved the ticket as it is now.
+	Approval bool `json:"approval"`
+	// AllowFrom are the columns it may come from, by id; empty = any.
+	AllowFrom []int64 `json:"allow_from,omitempty"`
+}
+
+// IsZero reports whether the policy asks for nothing.
+func (p Policy) IsZero() bool {
+	return !p.RequireChecklist && !p.RequireEvidence && !p.Approval && len(p.AllowFrom) == 0
+}
+
+// Equal reports whether both ask for the same.
+func (p Policy) Equal(q Policy) bool {
+	return p.RequireChecklist == q.RequireChecklist && p.RequireEvidence == q.RequireEvidence &&
+		p.Approval == q.Approval && slices.Equal(p.AllowFrom, q.AllowFrom)
 }
 
 // Facts about a board. The board's id is in the envelope.
@@ -115,6 +169,42 @@ type (
 	BoardRestored struct{}
 	// BoardDeleted removes a board from every view; its events stay in the log.
 	BoardDeleted struct{}
+
+	// BoardFrozen stops everybody on the board but people who are pm.
+	BoardFrozen struct {
+		Reason string `json:"reason"`
+	}
+	// BoardUnfrozen undoes BoardFrozen.
+	BoardUnfrozen struct{}
+
+	// CommandsUndone says which commands the events of this command take back:
+	// those with the ids, all by Actor. Since is the position after which
+	// everything of Actor was undone, 0 where single commands were.
+	CommandsUndone struct {
+		CommandIDs []string `json:"command_ids"`
+		Actor      string   `json:"actor"`
+		Since      int64    `json:"since,omitempty"`
+	}
+
+	// WebhookAdded records that events of the board go to a host outside. The
+	// address itself may hold a secret and is kept elsewhere.
+	WebhookAdded struct {
+		WebhookID int64  `json:"webhook_id"`
+		Host      string `json:"host"`
+		Types     []Type `json:"types"` // empty = all
+	}
+	// WebhookUpdated replaces what is known of a webhook.
+	WebhookUpdated struct {
+		WebhookID int64  `json:"webhook_id"`
+		Host      string `json:"host"`
+		Types     []Type `json:"types"`
+		Active    bool   `json:"active"`
+	}
+	// WebhookRemoved ends a webhook.
+	WebhookRemoved struct {
+		WebhookID int64  `json:"webhook_id"`
+		Host      string `json:"host"`
+	}
 
 	// ColumnAdded inserts a column at Index (0 is leftmost).
 	ColumnAdded struct {
@@ -252,6 +342,15 @@ type (
 	}
 	// UserDeactivated ends all access of a user.
 	UserDeactivated struct {
+		UserID int64 `json:"user_id"`
+	}
+	// AgentPaused refuses every command of an agent until AgentResumed.
+	AgentPaused struct {
+		UserID int64  `json:"user_id"`
+		Reason string `json:"reason"`
+	}
+	// AgentResumed undoes AgentPaused.
+	AgentResumed struct {
 		UserID int64 `json:"user_id"`
 	}
 	// TokenIssued records that an API token exists, never its value. Boards is

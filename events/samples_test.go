@@ -46,19 +46,21 @@ func TestMain(m *testing.M) {
 
 var due = time.Date(2026, 12, 24, 18, 0, 0, 0, time.UTC)
 
+var gate = Policy{RequireChecklist: true, RequireEvidence: true, Approval: true, AllowFrom: []int64{1, 2}}
+
 // samples holds one fact of each type with every field filled; codec_test.go
 // fails when one is missing or has an empty field.
 var samples = []Event{
 	BoardCreated{
 		Key: "WEB", Name: "Website", Description: "All about <the> site & \"more\", 世界 🙂", Visibility: Private, MaxClaims: 3,
-		Columns: []Column{{ID: 1, Name: "Not Started", Kind: Backlog, WIPLimit: new(9)}, {ID: 2, Name: "Done", Kind: Done, WIPLimit: new(4)}},
+		Columns: []Column{{ID: 1, Name: "Not Started", Kind: Backlog, WIPLimit: new(9), Policy: gate}, {ID: 2, Name: "Done", Kind: Done, WIPLimit: new(4), Policy: gate}},
 	},
 	BoardUpdated{Name: new("Website 2"), Description: new("New"), Visibility: new(Internal), MaxClaims: new(5)},
 	BoardArchived{},
 	BoardRestored{},
 	BoardDeleted{},
-	ColumnAdded{Column: Column{ID: 3, Name: "Ready for QC", Kind: Review, WIPLimit: new(2)}, Index: 1},
-	ColumnUpdated{Column: Column{ID: 3, Name: "QC", Kind: Review, WIPLimit: new(2)}, Was: "Ready for QC"},
+	ColumnAdded{Column: Column{ID: 3, Name: "Ready for QC", Kind: Review, WIPLimit: new(2), Policy: gate}, Index: 1},
+	ColumnUpdated{Column: Column{ID: 3, Name: "QC", Kind: Review, WIPLimit: new(2), Policy: gate}, Was: "Ready for QC"},
 	ColumnMoved{ColumnID: 3, Index: 2},
 	ColumnRemoved{ColumnID: 3, Name: "QC"},
 	MemberAdded{UserID: 7, Name: "ada", Role: AgentRole},
@@ -85,6 +87,38 @@ var samples = []Event{
 	UserDeactivated{UserID: 7},
 	TokenIssued{TokenID: 2, UserID: 7, Name: "ci", Role: AgentRole, Boards: []int64{1, 2}, ExpiresAt: &due},
 	TokenRevoked{TokenID: 2, UserID: 7},
+	BoardFrozen{Reason: "runaway"},
+	BoardUnfrozen{},
+	CommandsUndone{CommandIDs: []string{"command-0"}, Actor: "bot", Since: 4},
+	WebhookAdded{WebhookID: 3, Host: "hooks.example", Types: []Type{TypeTicketMoved}},
+	WebhookUpdated{WebhookID: 3, Host: "hooks.example", Types: []Type{TypeTicketMoved}, Active: true},
+	WebhookRemoved{WebhookID: 3, Host: "hooks.example"},
+	TicketClaimed{LeaseSeconds: 900, ExpiresAt: due, FromColumnID: 1, FromRank: "a0"},
+	TicketReleased{Fence: 40, Holder: "bot", HolderID: 8, Reason: Completed, Note: "merged"},
+	LeaseExpired{Fence: 40, Holder: "bot", HolderID: 8},
+	DependencyAdded{DependsOn: 7, Key: "WEB-7"},
+	DependencyRemoved{DependsOn: 7, Key: "WEB-7"},
+	ChecklistChanged{Items: []ChecklistItem{{ID: 1, Text: "It does not overlap", Done: true}}},
+	EvidenceAdded{EvidenceID: 1, Kind: TestOutput, Text: "ok 12 tests"},
+	EvidenceRemoved{EvidenceID: 1, Kind: TestOutput},
+	ApprovalRequested{Version: 9, Note: "ready"},
+	TicketApproved{Version: 9, Note: "fine"},
+	TicketRejected{Version: 9, Note: "not on phones"},
+	ApprovalWithdrawn{},
+	UsageRecorded{InputTokens: 1200, OutputTokens: 300, CostMicros: 4500, Model: "some-model", Session: "s-1"},
+	TicketRecovered{
+		TicketCreated: TicketCreated{
+			Number: 12, Key: "WEB-12", Title: "Fix the footer", Description: "It overlaps.", AcceptanceCriteria: "It does not.",
+			Priority: High, Labels: []string{"bug"}, Assignee: "ada", DueAt: &due, ColumnID: 1, Column: "Not Started", Rank: "a0", OverLimit: true,
+		},
+		Archived: true, Checklist: []ChecklistItem{{ID: 1, Text: "It does not overlap", Done: true}},
+		Evidence:  []Evidence{{ID: 1, Kind: Commit, Text: "0123abc", By: "bot", At: due}},
+		DependsOn: []Dependency{{ID: 7, Key: "WEB-7"}},
+		Comments:  []RecoveredComment{{ID: 4, Text: "Looks good", Author: Actor{Kind: Human, ID: 7, Name: "ada"}, CreatedAt: due, UpdatedAt: due}},
+		CreatedAt: due, CreatedBy: "ada", ColumnEnteredAt: due,
+	},
+	AgentPaused{UserID: 8, Reason: "runaway"},
+	AgentResumed{UserID: 8},
 	LogImported{Source: "old.db", SHA256: "00ff", Boards: 1, Tickets: 2, Comments: 3, History: 4, Repairs: 5},
 }
 

@@ -63,9 +63,10 @@ type Tx interface {
 
 	Ledger
 	Snapshots
+	Heartbeats
 
 	// SQL is the transaction for tables that must change together with the
-	// log: secrets of accounts, leases.
+	// log: secrets of accounts and webhooks.
 	SQL() *sql.Tx
 }
 
@@ -73,6 +74,9 @@ type Tx interface {
 type Ledger interface {
 	// Command returns what was recorded for the actor's command id.
 	Command(ctx context.Context, id, actor string) (rec CommandRecord, found bool, err error)
+	// Commands returns what was recorded for a command id, of every actor that
+	// used it.
+	Commands(ctx context.Context, id string) ([]CommandRecord, error)
 	// Record stores the outcome of a command with its events' transaction.
 	Record(ctx context.Context, rec CommandRecord) error
 }
@@ -104,6 +108,25 @@ type Snapshot struct {
 	Position int64
 	Schema   int // of State; a snapshot of another schema is not used
 	State    []byte
+}
+
+// Heartbeats keep how far leases were extended: too often for the log, and
+// worth nothing once a lease has ended.
+type Heartbeats interface {
+	// Heartbeats returns the newest one of every ticket that has one.
+	Heartbeats(ctx context.Context) ([]Heartbeat, error)
+	// SaveHeartbeat replaces the ticket's.
+	SaveHeartbeat(ctx context.Context, h Heartbeat) error
+	// DropHeartbeat forgets the ticket's, if it has one.
+	DropHeartbeat(ctx context.Context, ticket int64) error
+}
+
+// Heartbeat says that the claim with the fence holds until ExpiresAt.
+type Heartbeat struct {
+	TicketID  int64
+	Fence     int64
+	At        time.Time // when it came
+	ExpiresAt time.Time
 }
 
 // All pages through everything that q selects. Iteration stops after the first

@@ -12,23 +12,26 @@ import (
 )
 
 const (
-	headSQL   = `SELECT position, hash FROM events ORDER BY position DESC LIMIT 1`
-	insertSQL = `INSERT INTO events (` + columns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
-	ledgerSQL = `SELECT request_sha, first_position, last_position, stream, version, recorded_at
-		FROM commands WHERE command_id = ? AND actor = ?`
-	recordSQL = `INSERT INTO commands
-		(command_id, actor, request_sha, first_position, last_position, stream, version, recorded_at) VALUES (?,?,?,?,?,?,?,?)`
-	snapshotSQL = `SELECT version, position, state FROM snapshots WHERE stream = ? AND schema = ?`
-	saveSQL     = `INSERT INTO snapshots (stream, version, position, schema, state) VALUES (?,?,?,?,?)
+	headSQL       = `SELECT position, hash FROM events ORDER BY position DESC LIMIT 1`
+	insertSQL     = `INSERT INTO events (` + columns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+	ledgerColumns = `command_id, actor, request_sha, first_position, last_position, stream, version, recorded_at`
+	ledgerSQL     = `SELECT ` + ledgerColumns + ` FROM commands WHERE command_id = ? AND actor = ?`
+	ledgerAllSQL  = `SELECT ` + ledgerColumns + ` FROM commands WHERE command_id = ? ORDER BY first_position`
+	recordSQL     = `INSERT INTO commands (` + ledgerColumns + `) VALUES (?,?,?,?,?,?,?,?)`
+	snapshotSQL   = `SELECT version, position, state FROM snapshots WHERE stream = ? AND schema = ?`
+	saveSQL       = `INSERT INTO snapshots (stream, version, position, schema, state) VALUES (?,?,?,?,?)
 		ON CONFLICT (stream) DO UPDATE SET
 			version = excluded.version, position = excluded.position, schema = excluded.schema, state = excluded.state`
+	beatSQL = `INSERT INTO heartbeats (ticket_id, fence, at, expires_at) VALUES (?,?,?,?)
+		ON CONFLICT (ticket_id) DO UPDATE SET fence = excluded.fence, at = excluded.at, expires_at = excluded.expires_at`
+	unbeatSQL = `DELETE FROM heartbeats WHERE ticket_id = ?`
 )
 
 // statements are those of the append path, prepared once. What Tx.Read needs
 // besides is prepared when it is needed.
 type statements struct {
-	head, insert, ledger, record, snapshot, save *sql.Stmt
-	reads                                        map[string]*sql.Stmt
+	head, insert, ledger, record, snapshot, save, beat, unbeat *sql.Stmt
+	reads                                                      map[string]*sql.Stmt
 }
 
 func (db *DB) prepare(ctx context.Context) error {
@@ -43,6 +46,8 @@ func (db *DB) prepare(ctx context.Context) error {
 		{recordSQL, &s.record},
 		{snapshotSQL, &s.snapshot},
 		{saveSQL, &s.save},
+		{beatSQL, &s.beat},
+		{unbeatSQL, &s.unbeat},
 	} {
 		var err error
 		if *p.to, err = db.writer.PrepareContext(ctx, p.text); err != nil { //nolint:sqlclosecheck // kept until the pool closes
@@ -174,22 +179,40 @@ func (t *transaction) end(how func() error) error {
 // Command is events.Ledger.
 func (t *transaction) Command(ctx context.Context, id, actor string) (events.CommandRecord, bool, error) {
 	ctx = context.WithoutCancel(ctx)
-	rec := events.CommandRecord{ID: id, Actor: actor}
-	var sha []byte
-	var at int64
-	row := t.tx.StmtContext(ctx, t.db.stmts.ledger).QueryRowContext(ctx, id, actor) //nolint:sqlclosecheck // ends with the transaction
-	err := row.Scan(&sha, &rec.First, &rec.Last, &rec.Stream, &rec.Version, &at)
+	rec, err := scanCommand(t.tx.StmtContext(ctx, t.db.stmts.ledger).QueryRowContext(ctx, id, actor)) //nolint:sqlclosecheck // ends with the transaction
 	if errors.Is(err, sql.ErrNoRows) {
 		return events.CommandRecord{}, false, nil
 	}
+	return rec, err == nil, wrap("read command", err)
+}
+
+// Commands is events.Ledger.
+func (t *transaction) Commands(ctx context.Context, id string) ([]events.CommandRecord, error) {
+	rows, err := t.tx.QueryContext(context.WithoutCancel(ctx), ledgerAllSQL, id)
 	if err != nil {
-		return events.CommandRecord{}, false, wrap("read command", err)
+		return nil, wrap("read commands", err)
 	}
-	if rec.RequestSHA, err = hashOf(sha); err != nil {
-		return events.CommandRecord{}, false, fmt.Errorf("read command: %w", err)
+	defer rows.Close()
+	var list []events.CommandRecord
+	for rows.Next() {
+		rec, err := scanCommand(rows)
+		if err != nil {
+			return nil, wrap("read commands", err)
+		}
+		list = append(list, rec)
+	}
+	return list, wrap("read commands", rows.Err())
+}
+
+func scanCommand(row interface{ Scan(...any) error }) (rec events.CommandRecord, err error) {
+	var sha []byte
+	var at int64
+	if err := row.Scan(&rec.ID, &rec.Actor, &sha, &rec.First, &rec.Last, &rec.Stream, &rec.Version, &at); err != nil {
+		return rec, err
 	}
 	rec.RecordedAt = time.UnixMicro(at).UTC()
-	return rec, true, nil
+	rec.RequestSHA, err = hashOf(sha)
+	return rec, err
 }
 
 // Record is events.Ledger. A command that is recorded already is ErrConflict.
@@ -228,6 +251,39 @@ func (t *transaction) SaveSnapshot(ctx context.Context, snap events.Snapshot) er
 	}
 	_, err := t.tx.StmtContext(ctx, t.db.stmts.save).ExecContext(ctx, snap.Stream, snap.Version, snap.Position, snap.Schema, state) //nolint:sqlclosecheck // ends with the transaction
 	return wrap("save snapshot", err)
+}
+
+// Heartbeats is events.Heartbeats.
+func (t *transaction) Heartbeats(ctx context.Context) ([]events.Heartbeat, error) {
+	rows, err := t.tx.QueryContext(context.WithoutCancel(ctx), `SELECT ticket_id, fence, at, expires_at FROM heartbeats ORDER BY ticket_id`)
+	if err != nil {
+		return nil, wrap("read heartbeats", err)
+	}
+	defer rows.Close()
+	var list []events.Heartbeat
+	for rows.Next() {
+		var h events.Heartbeat
+		var at, expires int64
+		if err := rows.Scan(&h.TicketID, &h.Fence, &at, &expires); err != nil {
+			return nil, wrap("read heartbeats", err)
+		}
+		h.At, h.ExpiresAt = time.UnixMicro(at).UTC(), time.UnixMicro(expires).UTC()
+		list = append(list, h)
+	}
+	return list, wrap("read heartbeats", rows.Err())
+}
+
+// SaveHeartbeat is events.Heartbeats.
+func (t *transaction) SaveHeartbeat(ctx context.Context, h events.Heartbeat) error {
+	_, err := t.tx.StmtContext(ctx, t.db.stmts.beat).ExecContext(context.WithoutCancel(ctx), //nolint:sqlclosecheck // ends with the transaction
+		h.TicketID, h.Fence, h.At.UnixMicro(), h.ExpiresAt.UnixMicro())
+	return wrap("save heartbeat", err)
+}
+
+// DropHeartbeat is events.Heartbeats.
+func (t *transaction) DropHeartbeat(ctx context.Context, ticket int64) error {
+	_, err := t.tx.StmtContext(ctx, t.db.stmts.unbeat).ExecContext(context.WithoutCancel(ctx), ticket) //nolint:sqlclosecheck // ends with the transaction
+	return wrap("drop heartbeat", err)
 }
 
 // Read is events.Tx.

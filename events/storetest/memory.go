@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -39,6 +40,13 @@ func testLedger(t *testing.T, open Open) {
 		if _, found, err := tx.Command(t.Context(), key[0], key[1]); found || err != nil {
 			t.Errorf("%v: got found %v (%v), want nothing", key, found, err)
 		}
+	}
+	all, err := tx.Commands(t.Context(), "c-1")
+	if err != nil || len(all) != 2 || all[0].Actor != rec.Actor || all[1].Actor != other.Actor || all[1].RequestSHA != other.RequestSHA {
+		t.Errorf("of every actor: got %+v (%v), want both", all, err)
+	}
+	if none, err := tx.Commands(t.Context(), "c-2"); err != nil || len(none) != 0 {
+		t.Errorf("an unknown id: got %+v (%v), want nothing", none, err)
 	}
 	if err := tx.Record(t.Context(), rec); !errors.Is(err, events.ErrConflict) {
 		t.Errorf("recorded twice: got %v, want ErrConflict", err)
@@ -98,6 +106,43 @@ func testSnapshots(t *testing.T, open Open) {
 	if got, found, err := tx.Snapshot(t.Context(), "board-1", 2); !found || err != nil || string(got.State) != "2" {
 		t.Errorf("the new schema: got %q, found %v (%v)", got.State, found, err)
 	}
+}
+
+func testHeartbeats(t *testing.T, open Open) {
+	store := open(t)
+	first := events.Heartbeat{TicketID: 7, Fence: 40, At: epoch, ExpiresAt: epoch.Add(time.Minute)}
+	second := events.Heartbeat{TicketID: 9, Fence: 41, At: epoch, ExpiresAt: epoch.Add(time.Hour)}
+	later := first
+	later.At, later.ExpiresAt = first.At.Add(time.Second), first.ExpiresAt.Add(time.Second)
+	wanted := func(tx events.Tx, want ...events.Heartbeat) {
+		t.Helper()
+		got, err := tx.Heartbeats(t.Context())
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("heartbeats: got %+v (%v), want %+v", got, err, want)
+		}
+	}
+	tx := begin(t, store)
+	wanted(tx)
+	for _, h := range []events.Heartbeat{second, first, later} {
+		if err := tx.SaveHeartbeat(t.Context(), h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	tx = begin(t, store)
+	wanted(tx, later, second)
+	for _, ticket := range []int64{9, 10} {
+		if err := tx.DropHeartbeat(t.Context(), ticket); err != nil {
+			t.Errorf("drop that of %d: %v", ticket, err)
+		}
+	}
+	wanted(tx, later)
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	wanted(begin(t, store), later, second)
 }
 
 // The tables of others change together with the log, or not at all.

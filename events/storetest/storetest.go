@@ -42,6 +42,7 @@ func Run(t *testing.T, open Open) {
 		{"Reopen", testReopen},
 		{"Ledger", testLedger},
 		{"Snapshots", testSnapshots},
+		{"Heartbeats", testHeartbeats},
 		{"SQL", testSQL},
 		{"Query", testQuery},
 		{"QueryInTransaction", testQueryInTransaction},
