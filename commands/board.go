@@ -23,6 +23,7 @@ type board struct {
 	numbers  map[int64]int64 // number to ticket id
 	comments map[int64]comment
 	lanes    map[int64][]*Ticket // by column: unarchived tickets in order
+	work     index
 
 	snapVersion int64 // version of the stored snapshot
 	folded      int   // events that the load folded on top of it
@@ -38,7 +39,7 @@ func newBoard(id int64) *board {
 	return &board{
 		info: Board{ID: id}, nextCol: 1, nextNum: 1,
 		tickets: map[int64]*Ticket{}, numbers: map[int64]int64{},
-		comments: map[int64]comment{}, lanes: map[int64][]*Ticket{},
+		comments: map[int64]comment{}, lanes: map[int64][]*Ticket{}, work: newIndex(),
 	}
 }
 
@@ -111,7 +112,7 @@ func (b *board) endRank(column int64) string {
 func (b *board) evolve(e *events.Envelope, fact events.Event) {
 	b.version, b.lastAt = e.Version, e.RecordedAt
 	if e.TicketID != 0 {
-		b.evolveTicket(e, fact)
+		b.work.around(b, e.TicketID, func() { b.evolveTicket(e, fact) })
 		return
 	}
 	columns := slices.Clone(b.info.Columns)
@@ -136,9 +137,13 @@ func (b *board) evolve(e *events.Envelope, fact events.Event) {
 		b.info.Archived = true
 	case events.BoardRestored:
 		b.info.Archived = false
+	case events.BoardFrozen:
+		b.info.Frozen = true
+	case events.BoardUnfrozen:
+		b.info.Frozen = false
 	case events.BoardDeleted:
 		b.deleted = true
-		b.tickets, b.numbers, b.comments, b.lanes = nil, nil, nil, nil
+		b.tickets, b.numbers, b.comments, b.lanes, b.work = nil, nil, nil, nil, index{}
 	case events.ColumnAdded:
 		columns = slices.Insert(columns, min(f.Index, len(columns)), f.Column)
 		b.nextCol = max(b.nextCol, f.Column.ID+1)
@@ -175,91 +180,10 @@ func (b *board) evolve(e *events.Envelope, fact events.Event) {
 	default: // facts about tickets and users are handled elsewhere
 		return
 	}
-	b.info.Columns = columns
+	switch fact.(type) {
+	case events.BoardCreated, events.ColumnAdded, events.ColumnUpdated, events.ColumnMoved, events.ColumnRemoved:
+		b.info.Columns = columns
+		b.work.rebuild(b)
+	}
 	b.info.Version, b.info.UpdatedAt = e.Version, e.RecordedAt
-}
-
-func (b *board) evolveTicket(e *events.Envelope, fact events.Event) {
-	if f, ok := fact.(events.TicketCreated); ok {
-		t := &Ticket{
-			ID: e.TicketID, BoardID: e.BoardID, Number: f.Number, Key: f.Key, Title: f.Title,
-			Description: f.Description, AcceptanceCriteria: f.AcceptanceCriteria, Priority: f.Priority,
-			Labels: f.Labels, Assignee: f.Assignee, ColumnID: f.ColumnID, Column: f.Column, Rank: f.Rank,
-			DueAt: f.DueAt, Version: e.Version, CreatedAt: e.RecordedAt, UpdatedAt: e.RecordedAt,
-			ColumnEnteredAt: e.RecordedAt, CreatedBy: e.Actor.Name,
-		}
-		b.tickets[t.ID], b.numbers[t.Number] = t, t.ID
-		b.nextNum = max(b.nextNum, t.Number+1)
-		b.enter(t)
-		return
-	}
-	t := b.tickets[e.TicketID]
-	if t == nil {
-		if fact == nil && e.Type == events.TypeTicketCreated {
-			b.nextNum++ // redacted, and the number with it: it stays taken
-		}
-		return
-	}
-	switch f := fact.(type) {
-	case events.CommentAdded:
-		b.comments[f.CommentID] = comment{TicketID: t.ID, Author: e.Actor}
-		return
-	case events.CommentUpdated:
-		return
-	case events.CommentDeleted:
-		delete(b.comments, f.CommentID)
-		return
-	case events.TicketUpdated:
-		set(&t.Title, f.Title)
-		set(&t.Description, f.Description)
-		set(&t.AcceptanceCriteria, f.AcceptanceCriteria)
-		set(&t.Priority, f.Priority)
-		set(&t.Labels, f.Labels)
-		if f.DueAt != nil || f.ClearDue {
-			t.DueAt = f.DueAt
-		}
-	case events.TicketMoved:
-		b.leave(t)
-		if t.ColumnID != f.ColumnID {
-			t.ColumnEnteredAt = e.RecordedAt
-		}
-		t.ColumnID, t.Column, t.Rank = f.ColumnID, f.Column, f.Rank
-		b.enter(t)
-	case events.TicketAssigned:
-		t.Assignee = f.Assignee
-	case events.TicketArchived:
-		b.leave(t)
-		t.Archived = true
-	case events.TicketRestored:
-		if t.ColumnID != f.ColumnID {
-			t.ColumnEnteredAt = e.RecordedAt
-		}
-		t.ColumnID, t.Column, t.Rank, t.Archived = f.ColumnID, f.Column, f.Rank, false
-		b.enter(t)
-	case events.TicketDeleted:
-		if !t.Archived {
-			b.leave(t)
-		}
-		delete(b.tickets, t.ID)
-		delete(b.numbers, t.Number)
-		for id, c := range b.comments {
-			if c.TicketID == t.ID {
-				delete(b.comments, id)
-			}
-		}
-		return
-	default:
-		// Without its data an event of a ticket still counts as a change of it;
-		// one of a comment never does.
-		if fact != nil || strings.HasPrefix(string(e.Type), "comment_") {
-			return
-		}
-	}
-	t.Version, t.UpdatedAt = e.Version, e.RecordedAt
-}
-
-func set[T any](field *T, value *T) {
-	if value != nil {
-		*field = *value
-	}
 }

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,8 +24,24 @@ type decision struct {
 	meta  Meta
 	board *board // nil for commands about users
 	role  events.Role
-	// roleOn tells the actor's role on any board, for commands that span boards.
-	roleOn func(board int64) (events.Role, error)
+	// at is the time on a clock that never jumps: what leases are reckoned by.
+	at       time.Time
+	minLease time.Duration
+	// aliases are the tickets that earlier commands of the same list named.
+	aliases map[string]int64
+	// boardOf loads any board, with the actor's role on it, for commands that
+	// span boards.
+	boardOf func(board int64) (*board, events.Role, error)
+	// beat is what a Heartbeat came to, besides facts.
+	beat *events.Heartbeat
+	// beats are the newest heartbeats, by ticket.
+	beats map[int64]events.Heartbeat
+}
+
+// roleOn tells the actor's role on any board.
+func (d *decision) roleOn(board int64) (events.Role, error) {
+	_, role, err := d.boardOf(board)
+	return role, err
 }
 
 // decide carries out the pure part of a command.
@@ -45,6 +62,10 @@ func (d *decision) decide(cmd Command) ([]decided, error) {
 		return d.issueToken(c)
 	case RevokeToken:
 		return d.revokeToken(c)
+	case PauseAgent:
+		return d.pauseAgent(c)
+	case ResumeAgent:
+		return d.resumeAgent(c)
 	case ImportLog:
 		if !d.meta.Trusted {
 			return nil, events.Errorf(events.CodeForbidden, "Only an import may record this.")
@@ -58,6 +79,9 @@ func (d *decision) decide(cmd Command) ([]decided, error) {
 func (d *decision) decideBoard(cmd Command) ([]decided, error) {
 	if !d.role.May(events.MayRead) {
 		return nil, errNoBoard
+	}
+	if err := d.thawed(cmd); err != nil {
+		return nil, err
 	}
 	switch c := cmd.(type) {
 	case UpdateBoard:
@@ -82,12 +106,26 @@ func (d *decision) decideBoard(cmd Command) ([]decided, error) {
 		return d.manage(func() ([]decided, error) { return d.setMember(c) })
 	case RemoveMember:
 		return d.manage(func() ([]decided, error) { return d.removeMember(c) })
+	case FreezeBoard:
+		return d.manage(func() ([]decided, error) { return d.freezeBoard(c) })
+	case UnfreezeBoard:
+		return d.manage(d.unfreezeBoard)
+	case ClaimNext:
+		return d.claimNext(c)
+	default:
+		return d.decideTicket(cmd)
+	}
+}
+
+// decideTicket decides what is about one existing ticket, or about a new one.
+func (d *decision) decideTicket(cmd Command) ([]decided, error) {
+	switch c := cmd.(type) {
 	case CreateTicket:
 		return d.createTicket(c)
 	case UpdateTicket:
-		return d.onTicket(c.Ticket, contribute, func(t *Ticket) ([]decided, error) { return d.updateTicket(t, c) })
+		return d.onTicket(c.Ticket, contribute.fenced(c.Fence), func(t *Ticket) ([]decided, error) { return d.updateTicket(t, c) })
 	case MoveTicket:
-		return d.onTicket(c.Ticket, contribute, func(t *Ticket) ([]decided, error) { return d.moveTicket(t, c) })
+		return d.onTicket(c.Ticket, contribute.fenced(c.Fence), func(t *Ticket) ([]decided, error) { return d.moveTicket(t, c) })
 	case AssignTicket:
 		return d.onTicket(c.Ticket, manage, func(t *Ticket) ([]decided, error) { return d.assignTicket(t, c.Assignee) })
 	case ArchiveTicket:
@@ -95,15 +133,41 @@ func (d *decision) decideBoard(cmd Command) ([]decided, error) {
 	case RestoreTicket:
 		return d.onTicket(c.Ticket, manageArchived, func(t *Ticket) ([]decided, error) { return d.restoreTicket(t, c) })
 	case DeleteTicket:
-		return d.onTicket(c.Ticket, manageArchived, func(t *Ticket) ([]decided, error) {
-			return d.about(t.ID, events.TicketDeleted{}), nil
-		})
+		return d.onTicket(c.Ticket, manageArchived, d.deleteTicket)
 	case AddComment:
 		return d.onTicket(c.Ticket, comments, func(t *Ticket) ([]decided, error) { return d.addComment(t, c) })
 	case UpdateComment:
 		return d.onTicket(c.Ticket, comments, func(t *Ticket) ([]decided, error) { return d.updateComment(t, c) })
 	case DeleteComment:
 		return d.onTicket(c.Ticket, comments, func(t *Ticket) ([]decided, error) { return d.deleteComment(t, c) })
+	case ClaimTicket:
+		return d.onTicket(c.Ticket, claims, func(t *Ticket) ([]decided, error) { return d.claimTicket(t, c.LeaseSeconds) })
+	case Heartbeat:
+		return d.onTicket(c.Ticket, holds.fenced(c.Fence), func(t *Ticket) ([]decided, error) { return d.heartbeat(t, c) })
+	case ReleaseTicket:
+		return d.onTicket(c.Ticket, contribute.fenced(c.Fence), func(t *Ticket) ([]decided, error) { return d.releaseTicket(t, c) })
+	case CompleteTicket:
+		return d.onTicket(c.Ticket, contribute.fenced(c.Fence), func(t *Ticket) ([]decided, error) { return d.completeTicket(t, c) })
+	case ExpireLease:
+		return d.expireLease(c)
+	case AddDependency:
+		return d.onTicket(c.Ticket, contribute, func(t *Ticket) ([]decided, error) { return d.addDependency(t, c.DependsOn) })
+	case RemoveDependency:
+		return d.onTicket(c.Ticket, contribute, func(t *Ticket) ([]decided, error) { return d.removeDependency(t, c.DependsOn) })
+	case SetChecklist:
+		return d.onTicket(c.Ticket, contribute.fenced(c.Fence), func(t *Ticket) ([]decided, error) { return d.setChecklist(t, c) })
+	case CheckItem:
+		return d.onTicket(c.Ticket, contribute.fenced(c.Fence), func(t *Ticket) ([]decided, error) { return d.checkItem(t, c) })
+	case AddEvidence:
+		return d.onTicket(c.Ticket, contribute.fenced(c.Fence), func(t *Ticket) ([]decided, error) { return d.addEvidence(t, c.EvidenceSpec) })
+	case RequestApproval:
+		return d.onTicket(c.Ticket, contribute.fenced(c.Fence), func(t *Ticket) ([]decided, error) { return d.requestApproval(t, c.Note) })
+	case ApproveTicket:
+		return d.onTicket(c.Ticket, manage, func(t *Ticket) ([]decided, error) { return d.approveTicket(t, c) })
+	case RejectTicket:
+		return d.onTicket(c.Ticket, manage, func(t *Ticket) ([]decided, error) { return d.rejectTicket(t, c) })
+	case RecordUsage:
+		return d.onTicket(c.Ticket, usage.fenced(c.Fence), func(t *Ticket) ([]decided, error) { return d.recordUsage(t, c) })
 	}
 	return nil, fmt.Errorf("decide: no rule for %T", cmd)
 }
@@ -156,21 +220,32 @@ func (d *decision) open() error {
 // need says what a command on a ticket asks of the actor and the ticket.
 type need struct {
 	permission events.Permission
-	anyTicket  bool // contributors may do it to tickets that are not theirs
-	archived   bool // works on archived tickets too
-	version    bool // If-Match is about the ticket
+	anyTicket  bool  // contributors may do it to tickets that are not theirs
+	archived   bool  // works on archived tickets too
+	version    bool  // If-Match is about the ticket
+	late       bool  // who lost a claim of the ticket may do it all the same
+	fence      int64 // of the claim that the caller believes to hold, 0 = it does not say
+}
+
+// fenced is the need of a caller that names its claim.
+func (n need) fenced(fence int64) need {
+	n.fence = fence
+	return n
 }
 
 var (
 	contribute     = need{permission: events.MayContribute, version: true}
-	comments       = need{permission: events.MayContribute, anyTicket: true}
-	manage         = need{permission: events.MayManageTickets, version: true}
-	manageArchived = need{permission: events.MayManageTickets, version: true, archived: true}
+	comments       = need{permission: events.MayContribute, anyTicket: true, late: true}
+	claims         = need{permission: events.MayContribute, anyTicket: true, version: true, late: true}
+	holds          = need{permission: events.MayContribute, anyTicket: true}
+	usage          = need{permission: events.MayContribute, anyTicket: true, late: true}
+	manage         = need{permission: events.MayManageTickets, version: true, late: true}
+	manageArchived = need{permission: events.MayManageTickets, version: true, archived: true, late: true}
 )
 
 // onTicket runs a decision about an existing ticket.
 func (d *decision) onTicket(ref Ref, n need, decide func(t *Ticket) ([]decided, error)) ([]decided, error) {
-	t := d.board.tickets[d.board.ticketID(ref)]
+	t := d.ticket(ref)
 	if t == nil {
 		return nil, errNoTicket
 	}
@@ -180,8 +255,11 @@ func (d *decision) onTicket(ref Ref, n need, decide func(t *Ticket) ([]decided, 
 		}
 		return nil, events.Errorf(events.CodeForbidden, "You may read this board but not change it. Ask a pm for another role.")
 	}
-	if !n.anyTicket && !d.role.May(events.MayManageTickets) && t.Assignee != d.meta.Actor.Name {
-		return nil, events.Errorf(events.CodeForbidden, "%s is not assigned to you. Ask a pm to assign it to you first.", t.Key)
+	if err := d.claimHolds(t, n); err != nil {
+		return nil, err
+	}
+	if !n.anyTicket && !d.role.May(events.MayManageTickets) && t.Assignee != d.meta.Actor.Name && !t.heldBy(d.meta.Actor.ID) {
+		return nil, events.Errorf(events.CodeForbidden, "You neither hold %s nor is it assigned to you. Claim it first.", t.Key)
 	}
 	if err := d.open(); err != nil {
 		return nil, err
@@ -195,6 +273,35 @@ func (d *decision) onTicket(ref Ref, n need, decide func(t *Ticket) ([]decided, 
 		}
 	}
 	return decide(t)
+}
+
+func (t *Ticket) heldBy(principal int64) bool { return t.Lease != nil && t.Lease.HolderID == principal }
+
+// claimHolds refuses whoever acts on a claim that has ended: who names another
+// fence than the ticket's, and an agent that lost its claim and has not made a
+// new one, whatever else it may do to the ticket.
+func (d *decision) claimHolds(t *Ticket, n need) error {
+	a := d.meta.Actor
+	named := n.fence != 0 && (t.Lease == nil || t.Lease.Fence != n.fence || t.Lease.HolderID != a.ID)
+	lost := !n.late && a.Kind == events.Agent && !t.heldBy(a.ID) && slices.Contains(t.Lost, a.ID)
+	if !named && !lost {
+		return nil
+	}
+	now := "Nobody holds it now"
+	if t.Lease != nil {
+		now = t.Lease.Holder + " holds it now"
+	}
+	return events.Errorf(events.CodeStaleClaim,
+		"Your claim of %s has ended: its lease ran out, or it was released. %s. Stop working on it; claim it, or another, before you go on.", t.Key, now)
+}
+
+// ticket finds a ticket of the board by id, by key, or by the name that an
+// earlier command of the list gave it; nil if there is none.
+func (d *decision) ticket(ref Ref) *Ticket {
+	if name, ok := strings.CutPrefix(string(ref), "$"); ok {
+		return d.board.tickets[d.aliases[name]]
+	}
+	return d.board.tickets[d.board.ticketID(ref)]
 }
 
 // ticketID resolves an id or key of this board, 0 if it is neither.

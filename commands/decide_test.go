@@ -301,8 +301,9 @@ func TestSnapshotRestoresTheSameState(t *testing.T) {
 		t.Fatal(err)
 	}
 	got.snapVersion = b.snapVersion
-	if diff := cmp.Diff(b, got, cmp.AllowUnexported(board{}), cmp.Comparer(func(x, y map[int64][]*Ticket) bool {
-		return len(x[1]) == len(y[1]) && len(x[2]) == len(y[2]) && cmp.Equal(x[1], y[1]) && cmp.Equal(x[2], y[2])
+	inside := cmp.AllowUnexported(board{}, index{})
+	if diff := cmp.Diff(b, got, inside, cmp.Comparer(func(x, y map[int64][]*Ticket) bool {
+		return len(x[1]) == len(y[1]) && len(x[2]) == len(y[2]) && cmp.Equal(x[1], y[1], inside) && cmp.Equal(x[2], y[2], inside)
 	})); diff != "" {
 		t.Errorf("restored board (-want +got):\n%s", diff)
 	}

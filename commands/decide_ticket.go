@@ -24,6 +24,10 @@ func (d *decision) createTicket(c CreateTicket) ([]decided, error) {
 	check.text("acceptance_criteria", c.AcceptanceCriteria, false)
 	check.priority("priority", c.Priority)
 	c.Labels = check.labels(c.Labels)
+	c.Checklist = check.checklist(c.Checklist)
+	if len(c.DependsOn) > MaxDependencies {
+		check.fail("depends_on", "must be at most "+itoa(MaxDependencies))
+	}
 	if err := check.err(); err != nil {
 		return nil, err
 	}
@@ -49,12 +53,35 @@ func (d *decision) createTicket(c CreateTicket) ([]decided, error) {
 		id = c.ID
 	}
 	number := d.board.nextNum
-	return d.about(id, events.TicketCreated{
+	facts := []events.Event{events.TicketCreated{
 		Number: number, Key: d.board.info.Key + "-" + itoa(int(number)),
 		Title: c.Title, Description: c.Description, AcceptanceCriteria: c.AcceptanceCriteria,
 		Priority: c.Priority, Labels: c.Labels, Assignee: c.Assignee, DueAt: micros(c.DueAt),
 		ColumnID: column.ID, Column: column.Name, Rank: d.board.endRank(column.ID), OverLimit: over,
-	}), nil
+	}}
+	if len(c.Checklist) > 0 {
+		items := make([]events.ChecklistItem, len(c.Checklist))
+		for i, text := range c.Checklist {
+			items[i] = events.ChecklistItem{ID: int64(i + 1), Text: text}
+		}
+		facts = append(facts, events.ChecklistChanged{Items: items})
+	}
+	// A new ticket has nobody who waits for it, so there is no cycle to close.
+	for _, ref := range c.DependsOn {
+		on := d.ticket(ref)
+		if on == nil {
+			return nil, noDependency(ref)
+		}
+		fact := events.DependencyAdded{DependsOn: on.ID, Key: on.Key}
+		if !slices.Contains(facts, events.Event(fact)) {
+			facts = append(facts, fact)
+		}
+	}
+	unmet := Ticket{Checklist: make([]events.ChecklistItem, len(c.Checklist))}
+	if err := d.gate(&unmet, column, "A new ticket"); err != nil {
+		return nil, err
+	}
+	return d.about(id, facts...), nil
 }
 
 // micros cuts a time to what the log keeps.
@@ -146,20 +173,31 @@ func (d *decision) moveTicket(t *Ticket, c MoveTicket) ([]decided, error) {
 	if err != nil {
 		return nil, err
 	}
-	over := false
-	if to.ID != t.ColumnID {
-		if over, err = d.room(to, c.OverLimit); err != nil {
-			return nil, err
-		}
-	}
 	place, err := d.place(t, to, c.Before, c.After)
 	if err != nil || to.ID == t.ColumnID && place == t.Rank {
 		return nil, err
 	}
-	return d.about(t.ID, events.TicketMoved{
-		FromColumnID: t.ColumnID, FromColumn: t.Column,
-		ColumnID: to.ID, Column: to.Name, Rank: place, OverLimit: over,
-	}), nil
+	moved, err := d.enter(t, to, place, c.OverLimit)
+	if err != nil {
+		return nil, err
+	}
+	return d.about(t.ID, append([]events.Event{moved}, d.endOfClaim(t, to)...)...), nil
+}
+
+// enter moves a ticket to a place in a column, if the column lets it in.
+func (d *decision) enter(t *Ticket, to events.Column, rank string, override bool) (events.TicketMoved, error) {
+	moved := events.TicketMoved{
+		FromColumnID: t.ColumnID, FromColumn: t.Column, ColumnID: to.ID, Column: to.Name, Rank: rank,
+	}
+	if to.ID == t.ColumnID {
+		return moved, nil
+	}
+	if err := d.gate(t, to, t.Key); err != nil {
+		return moved, err
+	}
+	over, err := d.room(to, override)
+	moved.OverLimit = over
+	return moved, err
 }
 
 // place returns the rank in column to for a ticket that goes before or after
@@ -175,7 +213,7 @@ func (d *decision) place(t *Ticket, to events.Column, before, after Ref) (string
 			Fields: map[string]string{"after": "must not be given together with before"},
 		}
 	case before != "" || after != "":
-		neighbour := d.board.tickets[d.board.ticketID(before+after)]
+		neighbour := d.ticket(before + after)
 		at = slices.Index(others, neighbour)
 		if at < 0 {
 			return "", events.Errorf(events.CodeConflict,
@@ -217,7 +255,23 @@ func (d *decision) assignTicket(t *Ticket, name string) ([]decided, error) {
 }
 
 func (d *decision) archiveTicket(t *Ticket) ([]decided, error) {
-	return d.about(t.ID, events.TicketArchived{}), nil
+	var facts []events.Event
+	if t.Lease != nil {
+		facts = append(facts, t.released(events.Archived, ""))
+	}
+	return d.about(t.ID, append(facts, events.TicketArchived{})...), nil
+}
+
+// deleteTicket removes a ticket. Those that waited for it, if it was done, wait
+// no longer: the dependency goes with it.
+func (d *decision) deleteTicket(t *Ticket) ([]decided, error) {
+	var facts []decided
+	if d.board.work.isDone(t) {
+		for _, id := range d.board.work.dependents[t.ID] {
+			facts = append(facts, d.about(id, events.DependencyRemoved{DependsOn: t.ID, Key: t.Key})...)
+		}
+	}
+	return append(facts, d.about(t.ID, events.TicketDeleted{})...), nil
 }
 
 func (d *decision) restoreTicket(t *Ticket, c RestoreTicket) ([]decided, error) {

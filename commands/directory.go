@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"maps"
 	"strings"
 	"time"
 
@@ -20,6 +21,9 @@ type directory struct {
 	Names map[string]int64 `json:"names"` // lower-case user name to id
 	Users map[int64]*user  `json:"users"`
 
+	// Leases are the claims in force, by ticket.
+	Leases map[int64]leased `json:"leases"`
+
 	SystemVersion int64     `json:"system_version"`
 	SystemAt      time.Time `json:"system_at"`
 }
@@ -30,9 +34,18 @@ type user struct {
 	Kind    events.ActorKind `json:"kind"`
 	Admin   bool             `json:"admin"`
 	Active  bool             `json:"active"`
+	Paused  bool             `json:"paused,omitempty"`
 	Version int64            `json:"version"` // of the stream
 	LastAt  time.Time        `json:"last_at"`
 	Tokens  map[int64]token  `json:"tokens"` // not revoked
+}
+
+// leased is a claim as the Sequencer needs it to end it in time.
+type leased struct {
+	Board   int64     `json:"board"`
+	Fence   int64     `json:"fence"`
+	Seconds int64     `json:"seconds"`
+	Expires time.Time `json:"expires"` // by the event alone
 }
 
 type token struct {
@@ -43,8 +56,12 @@ func newDirectory() *directory {
 	return &directory{
 		NextBoard: 1, NextTicket: 1, NextComment: 1, NextUser: 1, NextToken: 1,
 		Keys: map[string]int64{}, Names: map[string]int64{}, Users: map[int64]*user{},
+		Leases: map[int64]leased{},
 	}
 }
+
+// board returns the id of the board with a key, 0 if there is none.
+func (d *directory) board(key Ref) int64 { return d.Keys[strings.ToUpper(string(key))] }
 
 func (d *directory) userNamed(name string) (int64, *user) {
 	id := d.Names[strings.ToLower(name)]
@@ -110,6 +127,20 @@ func (d *directory) evolve(e *events.Envelope, fact events.Event) {
 		if u := d.Users[f.UserID]; u != nil {
 			u.Active, u.Tokens = false, map[int64]token{}
 		}
+	case events.AgentPaused:
+		if u := d.Users[f.UserID]; u != nil {
+			u.Paused = true
+		}
+	case events.AgentResumed:
+		if u := d.Users[f.UserID]; u != nil {
+			u.Paused = false
+		}
+	case events.TicketClaimed:
+		d.Leases[e.TicketID] = leased{Board: e.BoardID, Fence: e.Position, Seconds: f.LeaseSeconds, Expires: f.ExpiresAt}
+	case events.TicketReleased, events.LeaseExpired, events.TicketDeleted:
+		delete(d.Leases, e.TicketID)
+	case events.BoardDeleted:
+		maps.DeleteFunc(d.Leases, func(_ int64, l leased) bool { return l.Board == e.BoardID })
 	case events.TokenIssued:
 		d.NextToken = max(d.NextToken, f.TokenID+1)
 		if u := d.Users[f.UserID]; u != nil {

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"net/url"
 	"regexp"
 	"strings"
 	"unicode"
@@ -22,6 +23,14 @@ const (
 	MaxColumns  = 50
 	MaxWIPLimit = 10_000
 	MaxBatch    = 1000 // commands of one Do
+
+	MaxDependencies = 100
+	MaxChecklist    = 100
+	MaxItem         = 500 // characters, of an acceptance criterion
+	MaxEvidence     = 100
+	MaxEvidenceText = 16 << 10
+	MaxNote         = 2000              // characters
+	MaxUsage        = 1_000_000_000_000 // of one report
 )
 
 var keyPattern = regexp.MustCompile(`^[A-Z][A-Z0-9]{1,9}$`)
@@ -105,6 +114,48 @@ func (c *checker) labels(labels []string) []string {
 		c.fail("labels", "must be at most "+itoa(MaxLabels))
 	}
 	return out
+}
+
+// checklist checks the texts of acceptance criteria and returns them trimmed.
+func (c *checker) checklist(texts []string) []string {
+	out := make([]string, len(texts))
+	for i, text := range texts {
+		out[i] = c.line("checklist", text, MaxItem, true)
+	}
+	if len(texts) > MaxChecklist {
+		c.fail("checklist", "must be at most "+itoa(MaxChecklist)+" items")
+	}
+	return out
+}
+
+// note checks a remark of several lines.
+func (c *checker) note(field, s string) string {
+	s = strings.TrimSpace(c.text(field, s, false))
+	if utf8.RuneCountInString(s) > MaxNote {
+		c.fail(field, "must be at most "+itoa(MaxNote)+" characters")
+	}
+	return s
+}
+
+// evidence checks one piece of evidence.
+func (c *checker) evidence(field string, e EvidenceSpec) EvidenceSpec {
+	e.Text = strings.TrimSpace(c.text(field+"text", e.Text, true))
+	if len(e.Text) > MaxEvidenceText {
+		c.fail(field+"text", "must be at most "+itoa(MaxEvidenceText)+" bytes: keep the end of a long output, or link to it")
+	}
+	switch e.Kind {
+	case events.Link:
+		u, err := url.Parse(e.Text)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil {
+			c.fail(field+"text", "must be an http or https address without a password in it")
+		}
+	case events.Commit:
+		c.line(field+"text", e.Text, MaxTitle, true)
+	case events.TestOutput, events.Note:
+	default:
+		c.fail(field+"kind", "must be link, commit, test_output or note")
+	}
+	return e
 }
 
 // err returns one *events.Error that names every field, or nil.

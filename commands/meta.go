@@ -79,8 +79,6 @@ type Ticket struct {
 	Lost       []int64 `json:",omitempty"`
 	// NextItem and NextEvidence are the next free ids.
 	NextItem, NextEvidence int64 `json:",omitempty"`
-
-	open int // dependencies that are not done
 }
 
 // Lease is somebody's claim of a ticket. Fence is the position of the

@@ -26,6 +26,12 @@ type Config struct {
 	Now func() time.Time
 	// MaxBatch is the most commands in one transaction; 0 = 64.
 	MaxBatch int
+	// MinLease is the shortest lease; 0 = MinLease of this package.
+	MinLease time.Duration
+	// LeaseGrace is how long after New no lease ends, so that holders who could
+	// not reach a server that was down keep their claims; 0 = 15 s, negative =
+	// none.
+	LeaseGrace time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -35,8 +41,11 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	if c.Now == nil {
-		c.Now = time.Now
+	if c.MinLease == 0 {
+		c.MinLease = MinLease
+	}
+	if c.LeaseGrace == 0 {
+		c.LeaseGrace = 15 * time.Second
 	}
 	if c.MaxBatch == 0 {
 		c.MaxBatch = 64
@@ -53,6 +62,10 @@ type Sequencer struct {
 	cfg   Config
 	queue chan *call
 	state *state // of the goroutine of run
+	// steady is the time by which leases end: it starts with the system's clock
+	// and then goes on by itself, whatever becomes of that.
+	steady func() time.Time
+	began  time.Time
 
 	start, stop sync.Once
 	stopping    chan struct{}
@@ -65,9 +78,18 @@ type call struct {
 	meta      Meta
 	generated bool // the command id is ours: nobody can repeat it
 	commands  []Command
+	aliases   map[string]int64 // tickets that the commands so far have named
 	done      chan struct{}
 	receipt   Receipt
 	err       error
+}
+
+func newCall(meta Meta, cmds ...Command) *call {
+	c := &call{ctx: context.Background(), meta: meta, commands: cmds, done: make(chan struct{})}
+	if c.generated = meta.CommandID == ""; c.generated {
+		c.meta.CommandID = uuid.Must(uuid.NewV7()).String()
+	}
+	return c
 }
 
 // New returns a Sequencer that is not running yet.
@@ -76,13 +98,21 @@ func New(cfg Config) (*Sequencer, error) {
 		return nil, errors.New("commands: Config.Store is missing")
 	}
 	cfg = cfg.withDefaults()
-	return &Sequencer{
+	s := &Sequencer{
 		cfg:      cfg,
 		queue:    make(chan *call, 1024),
 		stopping: make(chan struct{}),
 		done:     make(chan struct{}),
 		state:    newState(cfg.Store.LogID()),
-	}, nil
+		steady:   cfg.Now,
+	}
+	if cfg.Now == nil {
+		began := time.Now()
+		s.cfg.Now = time.Now
+		s.steady = func() time.Time { return began.Add(time.Since(began)) }
+	}
+	s.began = s.steady()
+	return s, nil
 }
 
 // Warm loads what every decision needs, so that the first command need not wait
@@ -101,7 +131,7 @@ func (s *Sequencer) Warm(ctx context.Context) (err error) {
 		}
 	}()
 	defer s.recovered(&err)
-	w := &work{ctx: ctx, tx: tx, state: s.state, now: s.cfg.Now(), head: tx.Head()}
+	w := s.work(ctx, tx)
 	if err := w.catchUp(); err != nil {
 		return err
 	}
@@ -137,10 +167,8 @@ func (s *Sequencer) Do(ctx context.Context, meta Meta, cmds ...Command) (Receipt
 	if len(cmds) == 0 || len(cmds) > MaxBatch {
 		return Receipt{}, events.Errorf(events.CodeInvalid, "Send 1 to %d commands at once.", MaxBatch)
 	}
-	c := &call{ctx: ctx, meta: meta, commands: cmds, done: make(chan struct{})}
-	if c.generated = meta.CommandID == ""; c.generated {
-		c.meta.CommandID = uuid.Must(uuid.NewV7()).String()
-	}
+	c := newCall(meta, cmds...)
+	c.ctx = ctx
 	select {
 	case <-s.stopping:
 		return Receipt{}, errStopping
@@ -170,12 +198,17 @@ func (s *Sequencer) Do(ctx context.Context, meta Meta, cmds ...Command) (Receipt
 
 func (s *Sequencer) run() {
 	defer close(s.done)
+	expiry := time.NewTimer(0)
+	defer expiry.Stop()
 	batch := make([]*call, 0, s.cfg.MaxBatch)
 	for {
 		batch = batch[:0]
 		select {
 		case c := <-s.queue:
 			batch = append(batch, c)
+		case <-expiry.C:
+			expiry.Reset(s.expire())
+			continue
 		case <-s.stopping:
 			select {
 			case c := <-s.queue:
@@ -197,6 +230,9 @@ func (s *Sequencer) run() {
 		s.process(batch)
 		for _, c := range batch {
 			close(c.done)
+		}
+		if wait, changed := s.nextExpiry(); changed {
+			expiry.Reset(wait)
 		}
 	}
 }
@@ -233,6 +269,13 @@ func (s *Sequencer) process(batch []*call) {
 	}
 }
 
+func (s *Sequencer) work(ctx context.Context, tx events.Tx) *work {
+	return &work{
+		ctx: ctx, tx: tx, state: s.state, head: tx.Head(),
+		now: s.cfg.Now(), at: s.steady(), min: s.cfg.MinLease, quiet: s.began.Add(s.cfg.LeaseGrace),
+	}
+}
+
 // beginError says that there was no transaction.
 type beginError struct{ err error }
 
@@ -249,7 +292,8 @@ func (s *Sequencer) attempt(batch []*call, again bool) (err error) {
 	if err != nil {
 		return &beginError{err}
 	}
-	b := &work{ctx: ctx, tx: tx, state: s.state, now: s.cfg.Now(), head: tx.Head(), again: again}
+	b := s.work(ctx, tx)
+	b.again = again
 	defer func() {
 		if err != nil {
 			_ = tx.Rollback()

@@ -14,7 +14,7 @@ import (
 const (
 	// stateSchema is the shape of stored snapshots: count it up when the state
 	// changes, and older ones are folded afresh.
-	stateSchema = 2
+	stateSchema = 3
 	// directoryStream names the directory among the snapshots.
 	directoryStream = "directory"
 	// snapshotEvery is the number of events between snapshots of one stream; a
@@ -39,6 +39,12 @@ type state struct {
 	boards    map[int64]*board
 	located   map[int64]int64 // ticket to board
 	clock     int64
+
+	// beats are the newest heartbeats of claims in force, by ticket; nil =
+	// not read yet.
+	beats map[int64]events.Heartbeat
+	// leases says that they changed since the next expiry was reckoned.
+	leases bool
 }
 
 func newState(logID string) *state {
@@ -52,8 +58,11 @@ func (s *state) evolve(e *events.Envelope) {
 	if b := s.boards[e.BoardID]; b != nil && b.version < e.Version {
 		b.evolve(e, fact)
 	}
-	if e.Type == events.TypeTicketCreated {
+	switch e.Type {
+	case events.TypeTicketCreated:
 		s.locate(e.TicketID, e.BoardID)
+	case events.TypeTicketClaimed, events.TypeTicketReleased, events.TypeLeaseExpired, events.TypeTicketDeleted, events.TypeBoardDeleted:
+		s.leases = true
 	}
 	s.head = e.Head()
 }
@@ -79,6 +88,10 @@ func factOf(e *events.Envelope) events.Event {
 		return events.TicketArchived{}
 	case events.TypeTicketDeleted:
 		return events.TicketDeleted{}
+	case events.TypeTicketReleased:
+		return events.TicketReleased{}
+	case events.TypeLeaseExpired:
+		return events.LeaseExpired{}
 	case events.TypeUserDeactivated:
 		return events.UserDeactivated{UserID: events.StreamID(e.Stream)}
 	}
@@ -149,6 +162,7 @@ func restoreBoard(snap events.Snapshot) (*board, error) {
 	for _, lane := range b.lanes {
 		slices.SortFunc(lane, order)
 	}
+	b.work.rebuild(b)
 	if stored.Comments != nil {
 		b.comments = stored.Comments
 	}
@@ -206,15 +220,17 @@ func (w *work) catchUp() error {
 			return err
 		}
 	}
-	if w.tx.Head().Position == s.head.Position {
-		return nil
-	}
-	for e, err := range events.All(w.ctx, w.tx, events.Query{After: s.head.Position}) {
-		if err != nil {
-			return fmt.Errorf("catch up: %w", err)
+	if w.tx.Head().Position != s.head.Position {
+		for e, err := range events.All(w.ctx, w.tx, events.Query{After: s.head.Position}) {
+			if err != nil {
+				return fmt.Errorf("catch up: %w", err)
+			}
+			s.evolve(e)
+			w.folded++
 		}
-		s.evolve(e)
-		w.folded++
+	}
+	if s.beats == nil {
+		return w.loadBeats()
 	}
 	return nil
 }

@@ -18,9 +18,13 @@ type work struct {
 	tx      events.Tx
 	state   *state
 	now     time.Time
-	head    events.Head // of the log with pending
+	at      time.Time     // on a clock that never jumps; see Sequencer.steady
+	min     time.Duration // of a lease
+	quiet   time.Time     // until then no lease ends
+	head    events.Head   // of the log with pending
 	pending []events.Envelope
 	records []events.CommandRecord
+	beats   []events.Heartbeat // to save
 	hooks   []*call
 	touched map[int64]struct{} // boards with pending events
 	folded  int                // events read to catch up
@@ -46,7 +50,11 @@ func (w *work) carryOut(c *call) (refusal, err error) {
 	if refusal := w.authorise(c.meta); refusal != nil {
 		return refusal, nil
 	}
+	if refusal := alone(c.commands); refusal != nil {
+		return refusal, nil
+	}
 	first := len(w.pending)
+	c.aliases = nil
 	for _, cmd := range c.commands {
 		err := w.carryOutOne(c, cmd)
 		if refused(err) {
@@ -58,6 +66,17 @@ func (w *work) carryOut(c *call) (refusal, err error) {
 	}
 	w.finish(c, actor, first)
 	return nil, nil
+}
+
+// alone refuses lists with a command that cannot be part of one: a heartbeat
+// leaves nothing behind that could be taken back with the rest.
+func alone(cmds []Command) error {
+	for _, cmd := range cmds {
+		if _, beat := cmd.(Heartbeat); beat && len(cmds) > 1 {
+			return events.Errorf(events.CodeInvalid, "A heartbeat stands alone. Send it by itself.")
+		}
+	}
+	return nil
 }
 
 // refused tells a refusal from an error of the database.
@@ -79,8 +98,11 @@ func (w *work) authorise(m Meta) error {
 	if m.Trusted {
 		return nil
 	}
-	if u := w.state.directory.Users[m.Actor.ID]; u == nil || !u.Active {
+	switch u := w.state.directory.Users[m.Actor.ID]; {
+	case u == nil || !u.Active:
 		return events.Errorf(events.CodeUnauthenticated, "This account is not active any more.")
+	case u.Paused:
+		return events.Errorf(events.CodePaused, "You were paused. Stop, and wait until an admin or a pm resumes you.")
 	}
 	return nil
 }
@@ -123,15 +145,14 @@ func (w *work) repeat(c *call, rec events.CommandRecord) (refusal, err error) {
 
 // carryOutOne decides one command and evolves the state by its facts.
 func (w *work) carryOutOne(c *call, cmd Command) error {
-	d := decision{dir: w.state.directory, meta: c.meta}
-	d.roleOn = func(board int64) (events.Role, error) {
-		b, err := w.loadBoard(board)
-		if err != nil {
-			return events.NoRole, err
-		}
-		return w.role(b, c.meta), nil
+	if undo, ok := cmd.(UndoCommand); ok {
+		return w.undoCommand(c, undo)
 	}
-	id, about, err := w.target(cmd)
+	if undo, ok := cmd.(UndoActor); ok {
+		return w.undoActor(c, undo)
+	}
+	d := w.decision(c)
+	id, about, err := w.target(c, cmd)
 	if err != nil {
 		return err
 	}
@@ -148,12 +169,40 @@ func (w *work) carryOutOne(c *call, cmd Command) error {
 		}
 		return err
 	}
+	if d.beat != nil {
+		w.beats = append(w.beats, *d.beat)
+		w.state.beats[d.beat.TicketID] = *d.beat
+	}
+	return w.appendAll(c, cmd, facts)
+}
+
+func (w *work) appendAll(c *call, cmd Command, facts []decided) error {
 	for _, f := range facts {
 		if err := w.append(c.meta, f); err != nil {
 			return err
 		}
 	}
+	if created, ok := cmd.(CreateTicket); ok && created.As != "" && len(facts) > 0 {
+		if c.aliases == nil {
+			c.aliases = map[string]int64{}
+		}
+		c.aliases[created.As] = facts[0].ticket
+	}
 	return nil
+}
+
+// decision is what the commands of a call may look at.
+func (w *work) decision(c *call) decision {
+	return decision{
+		dir: w.state.directory, meta: c.meta, at: w.at, minLease: w.min, aliases: c.aliases, beats: w.state.beats,
+		boardOf: func(id int64) (*board, events.Role, error) {
+			b, err := w.loadBoard(id)
+			if err != nil {
+				return nil, events.NoRole, err
+			}
+			return b, w.role(b, c.meta), nil
+		},
+	}
 }
 
 func (w *work) role(b *board, m Meta) events.Role {
@@ -234,8 +283,8 @@ func (w *work) finish(c *call, actor string, first int) {
 		r.Stream, r.Version = last.Stream, last.Version
 		rec.First, rec.Stream, rec.Version = own[0].Position, last.Stream, last.Version
 	}
-	w.picture(&r, c.commands[len(c.commands)-1])
-	if !c.generated || len(r.Events) > 0 {
+	w.picture(c, &r)
+	if _, beat := c.commands[0].(Heartbeat); !beat && (!c.generated || len(r.Events) > 0) {
 		w.records = append(w.records, rec)
 	}
 	if c.meta.With != nil {
@@ -245,12 +294,13 @@ func (w *work) finish(c *call, actor string, first int) {
 }
 
 // picture copies the state of what a call was about into its receipt.
-func (w *work) picture(r *Receipt, last Command) {
+func (w *work) picture(c *call, r *Receipt) {
+	last := c.commands[len(c.commands)-1]
 	var boardID, ticketID int64
 	if n := len(r.Events); n > 0 {
 		boardID, ticketID = r.Events[n-1].BoardID, r.Events[n-1].TicketID
 	} else {
-		boardID, _, _ = w.target(last)
+		boardID, _, _ = w.target(c, last)
 	}
 	b := w.state.boards[boardID]
 	if b == nil || !b.exists() {
@@ -259,10 +309,18 @@ func (w *work) picture(r *Receipt, last Command) {
 	info := b.info
 	r.Board = &info
 	if _, onTicket := last.target(); ticketID == 0 && onTicket != "" {
-		ticketID = b.ticketID(onTicket)
+		d := decision{board: b, aliases: c.aliases}
+		if t := d.ticket(onTicket); t != nil {
+			ticketID = t.ID
+		}
 	}
 	if t := b.tickets[ticketID]; t != nil {
 		copied := *t
+		if h, ok := w.state.beats[t.ID]; ok && t.Lease != nil && h.Fence == t.Lease.Fence {
+			lease := *t.Lease
+			lease.ExpiresAt = h.ExpiresAt
+			copied.Lease = &lease
+		}
 		r.Ticket = &copied
 	}
 }
@@ -314,12 +372,15 @@ func (w *work) commit() error {
 			return err
 		}
 	}
+	if err := w.saveBeats(); err != nil {
+		return err
+	}
 	for _, c := range w.hooks {
 		if err := c.meta.With(w.ctx, w.tx.SQL(), c.receipt); err != nil {
 			return fmt.Errorf("beside the events: %w", err)
 		}
 	}
-	if len(w.pending)+len(w.records)+len(w.hooks) == 0 && w.folded < foldedMany {
+	if len(w.pending)+len(w.records)+len(w.beats)+len(w.hooks) == 0 && w.folded < foldedMany {
 		return w.tx.Rollback()
 	}
 	if err := w.saveSnapshots(); err != nil {
@@ -337,9 +398,9 @@ func (w *work) commit() error {
 
 // target finds the board that a command is about; about is false for commands
 // on users and for CreateBoard.
-func (w *work) target(cmd Command) (board int64, about bool, err error) {
+func (w *work) target(c *call, cmd Command) (board int64, about bool, err error) {
 	onBoard, onTicket := cmd.target()
-	keyed := func(key Ref) int64 { return w.state.directory.Keys[strings.ToUpper(string(key))] }
+	keyed := w.state.directory.board
 	switch {
 	case onBoard != "":
 		if board = onBoard.ID(); board == 0 {
@@ -348,6 +409,14 @@ func (w *work) target(cmd Command) (board int64, about bool, err error) {
 		return board, true, nil
 	case onTicket == "":
 		return 0, false, missing(cmd)
+	}
+	if name, ok := strings.CutPrefix(string(onTicket), "$"); ok {
+		ticket, known := c.aliases[name]
+		if !known {
+			return 0, true, invalid("ticket", "names "+quote(string(onTicket))+", but no earlier command of the list creates a ticket as "+quote(name))
+		}
+		board, err = w.locate(ticket)
+		return board, true, err
 	}
 	if i := strings.LastIndexByte(string(onTicket), '-'); i > 0 {
 		return keyed(onTicket[:i]), true, nil
@@ -379,7 +448,7 @@ func (w *work) locate(ticket int64) (int64, error) {
 // missing refuses a command that must name its board or ticket and does not.
 func missing(cmd Command) error {
 	switch cmd.(type) {
-	case CreateBoard, RegisterUser, UpdateUser, DeactivateUser, IssueToken, RevokeToken, ImportLog:
+	case CreateBoard, RegisterUser, UpdateUser, DeactivateUser, IssueToken, RevokeToken, ImportLog, PauseAgent, ResumeAgent:
 		return nil
 	case CreateTicket:
 		return invalid("board", "must be the id or key of a board")
