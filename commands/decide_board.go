@@ -188,14 +188,12 @@ func (c *checker) policy(field string, spec PolicySpec, columns []events.Column)
 	return out
 }
 
-// setColumns finds the facts that lead from the columns there are to the wanted
-// ones: removals, then updates, additions and moves, left to right. A column
-// without an id is the existing one of that name, or a new one.
+// setColumns makes the columns the wanted ones. A column without an id is the
+// existing one of that name, or a new one.
 func (d *decision) setColumns(specs []ColumnSpec) ([]decided, error) {
 	if err := d.open(); err != nil {
 		return nil, err
 	}
-	have := d.board.info.Columns
 	var check checker
 	wanted := make([]events.Column, len(specs))
 	keep := map[int64]bool{}
@@ -226,10 +224,17 @@ func (d *decision) setColumns(specs []ColumnSpec) ([]decided, error) {
 	if err := check.err(); err != nil {
 		return nil, err
 	}
+	facts, err := d.columnFacts(wanted)
+	return d.about(0, facts...), err
+}
+
+// columnFacts finds the facts that lead from the columns there are to the wanted
+// ones: removals, then updates, additions and moves, left to right.
+func (d *decision) columnFacts(wanted []events.Column) ([]events.Event, error) {
 	var facts []events.Event
-	now := make([]events.Column, 0, len(have))
-	for _, c := range have {
-		if keep[c.ID] {
+	now := make([]events.Column, 0, len(wanted))
+	for _, c := range d.board.info.Columns {
+		if slices.ContainsFunc(wanted, func(w events.Column) bool { return w.ID == c.ID }) {
 			now = append(now, c)
 			continue
 		}
@@ -253,7 +258,7 @@ func (d *decision) setColumns(specs []ColumnSpec) ([]decided, error) {
 			now = slices.Insert(slices.Delete(now, at, at+1), i, want)
 		}
 	}
-	return d.about(0, facts...), nil
+	return facts, nil
 }
 
 func equalColumn(a, b events.Column) bool {
