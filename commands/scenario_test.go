@@ -32,7 +32,8 @@ func given(t *testing.T, more ...decided) *scenario {
 	two := 2
 	st := newState("log")
 	st.directory = newDirectory()
-	s := &scenario{t: t, w: &work{state: st, now: noon}}
+	st.beats = map[int64]events.Heartbeat{}
+	s := &scenario{t: t, w: &work{state: st, now: noon, at: noon, min: MinLease}}
 	for _, a := range []events.Actor{ada, pam, bot, vic, olga} {
 		s.fact(a, decided{stream: events.UserStream(a.ID), fact: events.UserRegistered{
 			UserID: a.ID, Name: a.Name, DisplayName: a.Name, Kind: a.Kind, Admin: a == ada,
