@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 
 	"github.com/agent-kanban/agent-kanban/events"
@@ -10,7 +11,7 @@ import (
 
 // boards keeps boards, their columns and their members.
 type boards struct {
-	insert, update, archive, touch, drop                                                 statement
+	insert, update, archive, freeze, touch, drop                                         statement
 	addColumn, setColumn, placeOf, place, shift, removeColumn, dropColumns, countColumns statement
 	setMember, removeMember, dropMembers                                                 statement
 }
@@ -25,11 +26,12 @@ func newBoards(p *preparer) *boards {
 		update: p.prepare(`UPDATE {boards} SET name = coalesce(?, name), description = coalesce(?, description),
 			visibility = coalesce(?, visibility), max_claims = coalesce(?, max_claims) WHERE id = ?`),
 		archive: p.prepare(`UPDATE {boards} SET archived = ? WHERE id = ?`),
+		freeze:  p.prepare(`UPDATE {boards} SET frozen = ? WHERE id = ?`),
 		touch:   p.prepare(`UPDATE {boards} SET version = ?, updated_at = ? WHERE id = ?`),
 		drop:    p.prepare(`DELETE FROM {boards} WHERE id = ?`),
 
-		addColumn:    p.prepare(`INSERT INTO {columns} (board_id, id, place, name, kind, wip_limit) VALUES (?, ?, ?, ?, ?, ?)`),
-		setColumn:    p.prepare(`UPDATE {columns} SET name = ?, kind = ?, wip_limit = ? WHERE board_id = ? AND id = ?`),
+		addColumn:    p.prepare(`INSERT INTO {columns} (board_id, id, place, name, kind, wip_limit, policy) VALUES (?, ?, ?, ?, ?, ?, ?)`),
+		setColumn:    p.prepare(`UPDATE {columns} SET name = ?, kind = ?, wip_limit = ?, policy = ? WHERE board_id = ? AND id = ?`),
 		placeOf:      p.prepare(`SELECT place FROM {columns} WHERE board_id = ? AND id = ?`),
 		place:        p.prepare(`UPDATE {columns} SET place = ? WHERE board_id = ? AND id = ?`),
 		shift:        p.prepare(`UPDATE {columns} SET place = place + ? WHERE board_id = ? AND place >= ?`),
@@ -56,8 +58,9 @@ func (b *boards) Apply(ctx context.Context, tx *Tx, c Change) error {
 		return err
 	}
 	switch c.Type {
-	case events.TypeBoardCreated, events.TypeBoardDeleted:
-		return nil
+	case events.TypeBoardCreated, events.TypeBoardDeleted,
+		events.TypeCommandsUndone, events.TypeWebhookAdded, events.TypeWebhookUpdated, events.TypeWebhookRemoved:
+		return nil // not a change of what the board is
 	}
 	return tx.exec(ctx, b.touch, c.Version, c.At, c.BoardID)
 }
@@ -76,7 +79,7 @@ func (b *boards) apply(ctx context.Context, tx *Tx, c Change) error {
 			return err
 		}
 		for i, column := range f.Columns {
-			if err := tx.exec(ctx, b.addColumn, id, column.ID, i, column.Name, string(column.Kind), optional(column.WIPLimit)); err != nil {
+			if err := tx.exec(ctx, b.addColumn, id, column.ID, i, column.Name, string(column.Kind), optional(column.WIPLimit), policy(column)); err != nil {
 				return err
 			}
 		}
@@ -88,12 +91,16 @@ func (b *boards) apply(ctx context.Context, tx *Tx, c Change) error {
 		return tx.exec(ctx, b.archive, 1, id)
 	case events.BoardRestored:
 		return tx.exec(ctx, b.archive, 0, id)
+	case events.BoardFrozen:
+		return tx.exec(ctx, b.freeze, 1, id)
+	case events.BoardUnfrozen:
+		return tx.exec(ctx, b.freeze, 0, id)
 	case events.BoardDeleted:
 		return errors.Join(tx.exec(ctx, b.dropColumns, id), tx.exec(ctx, b.dropMembers, id), tx.exec(ctx, b.drop, id))
 	case events.ColumnAdded:
 		return b.put(ctx, tx, id, f.Column, f.Index)
 	case events.ColumnUpdated:
-		return tx.exec(ctx, b.setColumn, f.Column.Name, string(f.Column.Kind), optional(f.Column.WIPLimit), id, f.Column.ID)
+		return tx.exec(ctx, b.setColumn, f.Column.Name, string(f.Column.Kind), optional(f.Column.WIPLimit), policy(f.Column), id, f.Column.ID)
 	case events.ColumnMoved:
 		return b.move(ctx, tx, id, f)
 	case events.ColumnRemoved:
@@ -108,14 +115,9 @@ func (b *boards) apply(ctx context.Context, tx *Tx, c Change) error {
 		return tx.exec(ctx, b.setMember, id, f.UserID, f.Name, string(f.Role))
 	case events.MemberRemoved:
 		return tx.exec(ctx, b.removeMember, id, f.UserID)
-	case events.TicketCreated, events.TicketUpdated, events.TicketMoved, events.TicketAssigned,
-		events.TicketArchived, events.TicketRestored, events.TicketDeleted,
-		events.CommentAdded, events.CommentUpdated, events.CommentDeleted,
-		events.UserRegistered, events.UserUpdated, events.UserDeactivated,
-		events.TokenIssued, events.TokenRevoked, events.LogImported:
+	default:
 		return nil // other views
 	}
-	return nil
 }
 
 // put inserts a column at index, at the end where the index is past it.
@@ -126,7 +128,7 @@ func (b *boards) put(ctx context.Context, tx *Tx, board int64, column events.Col
 	}
 	index = min(index, count)
 	return errors.Join(tx.exec(ctx, b.shift, 1, board, index),
-		tx.exec(ctx, b.addColumn, board, column.ID, index, column.Name, string(column.Kind), optional(column.WIPLimit)))
+		tx.exec(ctx, b.addColumn, board, column.ID, index, column.Name, string(column.Kind), optional(column.WIPLimit), policy(column)))
 }
 
 func (b *boards) move(ctx context.Context, tx *Tx, board int64, f events.ColumnMoved) error {
@@ -153,6 +155,12 @@ func (b *boards) at(ctx context.Context, tx *Tx, board, column int64) (place int
 		return -1, nil
 	}
 	return place, err
+}
+
+// policy is how rows hold one.
+func policy(c events.Column) string {
+	text, _ := json.Marshal(c.Policy) // booleans and numbers always encode
+	return string(text)
 }
 
 // optional makes a nil pointer NULL.

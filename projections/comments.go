@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/agent-kanban/agent-kanban/events"
+	"github.com/agent-kanban/agent-kanban/readmodel"
 )
 
 // comments keeps what was written about tickets.
@@ -43,18 +44,19 @@ func (p *comments) Apply(ctx context.Context, tx *Tx, c Change) error {
 		return tx.exec(ctx, p.update, f.Text, c.At, f.CommentID)
 	case events.CommentDeleted:
 		return tx.exec(ctx, p.remove, f.CommentID)
+	case events.TicketRecovered:
+		for _, k := range f.Comments {
+			if err := tx.exec(ctx, p.insert, k.ID, c.TicketID, c.BoardID, k.Text, k.Author.Name, string(k.Author.Kind),
+				readmodel.FormatTime(k.CreatedAt), readmodel.FormatTime(k.UpdatedAt)); err != nil {
+				return err
+			}
+		}
+		return nil
 	case events.TicketDeleted:
 		return tx.exec(ctx, p.dropTicket, c.TicketID)
 	case events.BoardDeleted:
 		return tx.exec(ctx, p.dropBoard, c.BoardID)
-	case events.BoardCreated, events.BoardUpdated, events.BoardArchived, events.BoardRestored,
-		events.ColumnAdded, events.ColumnUpdated, events.ColumnMoved, events.ColumnRemoved,
-		events.MemberAdded, events.MemberUpdated, events.MemberRemoved,
-		events.TicketCreated, events.TicketUpdated, events.TicketMoved, events.TicketAssigned,
-		events.TicketArchived, events.TicketRestored,
-		events.UserRegistered, events.UserUpdated, events.UserDeactivated,
-		events.TokenIssued, events.TokenRevoked, events.LogImported:
+	default:
 		return nil // other views
 	}
-	return nil
 }

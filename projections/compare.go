@@ -219,7 +219,8 @@ type side struct {
 
 func openSide(ctx context.Context, q querier, table string) (*side, error) {
 	keys := 1
-	if table == "columns" || table == "members" {
+	switch table {
+	case "columns", "members", "dependencies", "work":
 		keys = 2
 	}
 	// The key comes first in every table.

@@ -3,7 +3,9 @@ package projections
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -13,7 +15,7 @@ import (
 
 // history keeps one row per changed field of a ticket. The rows of a deleted
 // ticket stay.
-type history struct{ insert, insertMany, ticket statement }
+type history struct{ insert, insertMany, ticket, checklist statement }
 
 // manyLines is how many rows go into one statement: calling SQLite costs as much
 // as storing a row.
@@ -30,6 +32,7 @@ func newHistory(p *preparer) *history {
 		insert:     p.prepare(into + row),
 		insertMany: p.prepare(into + strings.Repeat(row+", ", manyLines-1) + row),
 		ticket:     p.prepare(`SELECT title, description, acceptance_criteria, priority, labels, due_at FROM {tickets} WHERE id = ?`),
+		checklist:  p.prepare(`SELECT checklist FROM {tickets} WHERE id = ?`),
 	}
 }
 
@@ -103,13 +106,34 @@ func (h *history) Apply(ctx context.Context, tx *Tx, c Change) error {
 		l.overLimit(f.OverLimit)
 	case events.TicketDeleted:
 		l.add("status", "", "deleted")
-	case events.BoardCreated, events.BoardUpdated, events.BoardArchived, events.BoardRestored, events.BoardDeleted,
-		events.ColumnAdded, events.ColumnUpdated, events.ColumnMoved, events.ColumnRemoved,
-		events.MemberAdded, events.MemberUpdated, events.MemberRemoved,
-		events.CommentAdded, events.CommentUpdated, events.CommentDeleted,
-		events.UserRegistered, events.UserUpdated, events.UserDeactivated,
-		events.TokenIssued, events.TokenRevoked, events.LogImported:
-		return nil // not about the fields of a ticket
+	case events.TicketRecovered:
+		l.add("status", "deleted", "recovered")
+		l.overLimit(f.OverLimit)
+	case events.TicketClaimed:
+		l.add("lease", "", c.Actor.Name)
+	case events.TicketReleased:
+		l.add("lease", f.Holder, "")
+	case events.LeaseExpired:
+		l.add("lease", f.Holder, "expired")
+	case events.DependencyAdded:
+		l.add("depends_on", "", f.Key)
+	case events.DependencyRemoved:
+		l.add("depends_on", f.Key, "")
+	case events.ChecklistChanged:
+		return h.checked(ctx, l, f)
+	case events.EvidenceAdded:
+		l.add("evidence", "", string(f.Kind)+": "+f.Text)
+	case events.EvidenceRemoved:
+		l.add("evidence", string(f.Kind), "")
+	case events.ApprovalRequested:
+		l.add("approval", "", "requested")
+	case events.TicketApproved:
+		l.add("approval", "", "approved")
+	case events.TicketRejected:
+		l.add("approval", "", "rejected")
+	case events.ApprovalWithdrawn:
+		l.add("approval", "", "")
+	default: // not about the fields of a ticket
 	}
 	return nil
 }
@@ -127,7 +151,50 @@ func (l *lines) redacted() {
 		l.add("assignee", "", Redacted)
 	case events.TypeTicketRestored:
 		l.add("status", "archived", "restored")
+	case events.TypeTicketRecovered:
+		l.add("status", "deleted", "recovered")
+	case events.TypeTicketClaimed:
+		l.add("lease", "", l.c.Actor.Name)
+	case events.TypeDependencyAdded, events.TypeDependencyRemoved:
+		l.add("depends_on", "", Redacted)
+	case events.TypeChecklistChanged:
+		l.add("checklist", "", Redacted)
+	case events.TypeEvidenceAdded, events.TypeEvidenceRemoved:
+		l.add("evidence", "", Redacted)
+	case events.TypeApprovalRequested, events.TypeTicketApproved, events.TypeTicketRejected, events.TypeApprovalWithdrawn:
+		l.add("approval", "", Redacted)
 	}
+}
+
+// checked tells how many acceptance criteria were done before and are now.
+func (h *history) checked(ctx context.Context, l *lines, f events.ChecklistChanged) error {
+	var text string
+	err := l.tx.queryRow(ctx, h.checklist, l.c.TicketID).Scan(&text)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	var before []events.ChecklistItem
+	if text != "" {
+		if err := json.Unmarshal([]byte(text), &before); err != nil {
+			return err
+		}
+	}
+	l.add("checklist", progress(before), progress(f.Items))
+	return nil
+}
+
+// progress is a checklist as history shows it, "" for none.
+func progress(items []events.ChecklistItem) string {
+	if len(items) == 0 {
+		return ""
+	}
+	done := 0
+	for _, item := range items {
+		if item.Done {
+			done++
+		}
+	}
+	return fmt.Sprintf("%d/%d", done, len(items))
 }
 
 // updated needs the values before, which the event does not carry.

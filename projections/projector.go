@@ -23,7 +23,8 @@ type UpdateFunc func(ctx context.Context, fn func(ctx context.Context, tx *sql.T
 type Projector interface {
 	// Name is the view's name.
 	Name() string
-	// Tables are those it alone writes to.
+	// Tables are those it alone writes to (but for what dependencies keep in
+	// tickets).
 	Tables() []string
 	// Apply changes the rows by one event. An error means that this event cannot
 	// be applied, or that the database failed.
@@ -69,7 +70,7 @@ type preparer struct {
 }
 
 // tables lists every table that is rebuilt, in the order of their definitions.
-var tables = []string{"boards", "columns", "members", "tickets", "comments", "ticket_history", "users"}
+var tables = []string{"boards", "columns", "members", "tickets", "comments", "ticket_history", "users", "dependencies", "usage", "work"}
 
 func tableNames(suffix string) *strings.Replacer {
 	var pairs []string
@@ -87,9 +88,10 @@ func newViews(ctx context.Context, db *sql.DB, suffix string) (*views, error) {
 		v.known[t] = true
 	}
 	p := &preparer{ctx: ctx, db: db, names: tableNames(suffix), views: v}
-	// The order matters: history reads a ticket before it changes, and a deleted
-	// board takes its comments along by way of its tickets.
-	v.projectors = []Projector{newHistory(p), newComments(p), newTickets(p), newBoards(p), newUsers(p)}
+	// The order matters: history reads a ticket before it changes, a deleted board
+	// takes its comments along by way of its tickets, and whether a ticket is done
+	// depends on the kind of its column.
+	v.projectors = []Projector{newHistory(p), newComments(p), newBoards(p), newTickets(p), newDependencies(p), newUsers(p), newWork(p)}
 	if p.err != nil {
 		return nil, errors.Join(p.err, v.close())
 	}
@@ -214,6 +216,10 @@ func payload(e *events.Envelope, known map[events.Type]bool) (events.Event, erro
 		return events.TicketArchived{}, nil
 	case events.TypeTicketDeleted:
 		return events.TicketDeleted{}, nil
+	case events.TypeTicketReleased:
+		return events.TicketReleased{}, nil
+	case events.TypeLeaseExpired:
+		return events.LeaseExpired{}, nil
 	case events.TypeUserDeactivated:
 		return events.UserDeactivated{UserID: events.StreamID(e.Stream)}, nil
 	}

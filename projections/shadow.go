@@ -13,7 +13,7 @@ const shadow = "_shadow"
 
 // needed are the indexes that the projectors themselves look things up by; the
 // others are made when the rows are complete, which is faster.
-var needed = []string{"idx_tickets_board_id", "idx_comments_ticket_id"}
+var needed = []string{"idx_tickets_board_id", "idx_comments_ticket_id", "idx_dependencies_depends_on"}
 
 // definition is one table or index as SQLite keeps it, which is how the
 // migrations wrote it, or how a renamed table looks: CREATE TABLE "boards" (…

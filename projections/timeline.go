@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/agent-kanban/agent-kanban/events"
@@ -24,6 +23,7 @@ type Timeline struct {
 	comments map[int64]*readmodel.Comment
 	history  map[int64][]readmodel.HistoryEntry
 	users    map[int64]*readmodel.User
+	waits    map[int64][]events.Dependency // ticket to those that must be done before
 }
 
 type timelineBoard struct {
@@ -40,6 +40,7 @@ func NewTimeline() *Timeline {
 		comments: map[int64]*readmodel.Comment{},
 		history:  map[int64][]readmodel.HistoryEntry{},
 		users:    map[int64]*readmodel.User{},
+		waits:    map[int64][]events.Dependency{},
 	}
 	for _, known := range events.Types() {
 		t.known[known] = true
@@ -90,6 +91,11 @@ func (t *Timeline) board(e *events.Envelope, fact events.Event) {
 	if b == nil || fact == nil {
 		return
 	}
+	switch fact.(type) {
+	case events.CommandsUndone, events.WebhookAdded, events.WebhookUpdated, events.WebhookRemoved:
+		return // no change of what the board is
+	default:
+	}
 	if _, ok := fact.(events.BoardDeleted); ok {
 		delete(t.boards, b.ID)
 		maps.DeleteFunc(t.tickets, func(_ int64, k *readmodel.Ticket) bool { return k.BoardID == b.ID })
@@ -122,6 +128,10 @@ func (b *timelineBoard) change(fact events.Event) {
 		b.Archived = true
 	case events.BoardRestored:
 		b.Archived = false
+	case events.BoardFrozen:
+		b.Frozen = true
+	case events.BoardUnfrozen:
+		b.Frozen = false
 	case events.ColumnAdded:
 		b.Columns = slices.Insert(b.Columns, min(f.Index, len(b.Columns)), readmodel.Column(f.Column))
 	case events.ColumnUpdated:
@@ -144,19 +154,17 @@ func (b *timelineBoard) change(fact events.Event) {
 		b.members[f.UserID] = readmodel.Member{BoardID: b.ID, UserID: f.UserID, Name: f.Name, Role: f.Role}
 	case events.MemberRemoved:
 		delete(b.members, f.UserID)
-	case events.BoardCreated, events.BoardDeleted,
-		events.TicketCreated, events.TicketUpdated, events.TicketMoved, events.TicketAssigned,
-		events.TicketArchived, events.TicketRestored, events.TicketDeleted,
-		events.CommentAdded, events.CommentUpdated, events.CommentDeleted,
-		events.UserRegistered, events.UserUpdated, events.UserDeactivated,
-		events.TokenIssued, events.TokenRevoked, events.LogImported:
-		// handled before, or not about the board itself
+	default: // handled before, or not about the board itself
 	}
 }
 
 func (t *Timeline) ticket(e *events.Envelope, fact events.Event) {
 	if e.Type == events.TypeTicketCreated {
 		t.tickets[e.TicketID] = t.created(e, fact)
+		return
+	}
+	if f, ok := fact.(events.TicketRecovered); ok {
+		t.recovered(e, &f)
 		return
 	}
 	if t.comment(e, fact) {
@@ -168,8 +176,11 @@ func (t *Timeline) ticket(e *events.Envelope, fact events.Event) {
 	}
 	switch f := fact.(type) {
 	case nil:
-		if e.Type == events.TypeTicketRestored {
+		switch e.Type {
+		case events.TypeTicketRestored:
 			k.Archived = false
+		case events.TypeUsageRecorded:
+			return
 		}
 	case events.TicketUpdated:
 		set(&k.Title, f.Title)
@@ -182,6 +193,7 @@ func (t *Timeline) ticket(e *events.Envelope, fact events.Event) {
 		if f.DueAt != nil || f.ClearDue {
 			k.DueAt = micros(f.DueAt)
 		}
+		k.Approval = nil
 	case events.TicketMoved:
 		enter(k, e, f.ColumnID, f.Column, f.Rank)
 	case events.TicketAssigned:
@@ -193,15 +205,13 @@ func (t *Timeline) ticket(e *events.Envelope, fact events.Event) {
 		k.Archived = false
 	case events.TicketDeleted:
 		delete(t.tickets, k.ID)
+		delete(t.waits, k.ID)
 		maps.DeleteFunc(t.comments, func(_ int64, c *readmodel.Comment) bool { return c.TicketID == k.ID })
 		return
-	case events.TicketCreated, events.CommentAdded, events.CommentUpdated, events.CommentDeleted,
-		events.BoardCreated, events.BoardUpdated, events.BoardArchived, events.BoardRestored, events.BoardDeleted,
-		events.ColumnAdded, events.ColumnUpdated, events.ColumnMoved, events.ColumnRemoved,
-		events.MemberAdded, events.MemberUpdated, events.MemberRemoved,
-		events.UserRegistered, events.UserUpdated, events.UserDeactivated,
-		events.TokenIssued, events.TokenRevoked, events.LogImported:
-		return // handled before, or not about a ticket
+	default:
+		if !t.work(k, e, fact) {
+			return // usage, or not about a ticket
+		}
 	}
 	k.Version, k.UpdatedAt = e.Version, e.RecordedAt
 }
@@ -209,16 +219,21 @@ func (t *Timeline) ticket(e *events.Envelope, fact events.Event) {
 func (t *Timeline) created(e *events.Envelope, fact events.Event) *readmodel.Ticket {
 	k := &readmodel.Ticket{
 		ID: e.TicketID, BoardID: e.BoardID, Title: Redacted, Priority: events.Medium, Labels: []string{}, Version: e.Version,
+		Checklist: []events.ChecklistItem{}, Evidence: []events.Evidence{}, DependsOn: []string{},
 		CreatedAt: e.RecordedAt, UpdatedAt: e.RecordedAt, ColumnEnteredAt: e.RecordedAt, CreatedBy: e.Actor.Name,
 	}
 	if f, ok := fact.(events.TicketCreated); ok {
-		k.Key, k.Title, k.Description, k.AcceptanceCriteria = f.Key, f.Title, f.Description, f.AcceptanceCriteria
-		k.Priority, k.Labels, k.Assignee, k.DueAt = f.Priority, labels(f.Labels), nilIfEmpty(f.Assignee), micros(f.DueAt)
-		k.ColumnID, k.CurrentColumn, k.Rank = f.ColumnID, f.Column, f.Rank
+		fill(k, &f)
 	} else if b := t.boards[e.BoardID]; b != nil && len(b.Columns) > 0 {
 		k.ColumnID, k.CurrentColumn = b.Columns[0].ID, b.Columns[0].Name
 	}
 	return k
+}
+
+func fill(k *readmodel.Ticket, f *events.TicketCreated) {
+	k.Key, k.Title, k.Description, k.AcceptanceCriteria = f.Key, f.Title, f.Description, f.AcceptanceCriteria
+	k.Priority, k.Labels, k.Assignee, k.DueAt = f.Priority, labels(f.Labels), nilIfEmpty(f.Assignee), micros(f.DueAt)
+	k.ColumnID, k.CurrentColumn, k.Rank = f.ColumnID, f.Column, f.Rank
 }
 
 func enter(k *readmodel.Ticket, e *events.Envelope, column int64, name, rank string) {
@@ -267,6 +282,14 @@ func (t *Timeline) user(e *events.Envelope, fact events.Event) {
 			set(&u.Admin, f.Admin)
 			u.UpdatedAt = e.RecordedAt
 		}
+	case events.AgentPaused:
+		if u := t.users[f.UserID]; u != nil {
+			u.Paused, u.PauseReason, u.UpdatedAt = true, f.Reason, e.RecordedAt
+		}
+	case events.AgentResumed:
+		if u := t.users[f.UserID]; u != nil {
+			u.Paused, u.PauseReason, u.UpdatedAt = false, "", e.RecordedAt
+		}
 	case events.UserDeactivated:
 		if u := t.users[f.UserID]; u != nil {
 			u.Active, u.UpdatedAt = false, e.RecordedAt
@@ -278,83 +301,6 @@ func (t *Timeline) user(e *events.Envelope, fact events.Event) {
 				ID: id, Username: Redacted, DisplayName: Redacted, Kind: events.Human, Active: true,
 				CreatedAt: e.RecordedAt, UpdatedAt: e.RecordedAt,
 			}
-		}
-	}
-}
-
-// note adds the lines of history. It runs before the ticket changes.
-func (t *Timeline) note(e *events.Envelope, fact events.Event) {
-	add := func(field, from, to string) {
-		lines := t.history[e.TicketID]
-		n := int64(0)
-		if len(lines) > 0 && lines[len(lines)-1].Position == e.Position {
-			n = lines[len(lines)-1].ID%16 + 1
-		}
-		t.history[e.TicketID] = append(lines, readmodel.HistoryEntry{
-			ID: e.Position*16 + n, TicketID: e.TicketID, BoardID: e.BoardID, Position: e.Position,
-			FieldName: field, OldValue: nilIfEmpty(from), NewValue: nilIfEmpty(to),
-			ChangedBy: e.Actor.Name, ActorKind: e.Actor.Kind, ChangedAt: e.RecordedAt,
-		})
-	}
-	limit := func(over bool) {
-		if over {
-			add("wip_limit", "", "overridden")
-		}
-	}
-	switch e.Type {
-	case events.TypeTicketCreated:
-		add("status", "", "created")
-		f, _ := fact.(events.TicketCreated)
-		limit(f.OverLimit)
-	case events.TypeTicketArchived:
-		add("status", "", "archived")
-	case events.TypeTicketRestored:
-		add("status", "archived", "restored")
-		f, _ := fact.(events.TicketRestored)
-		limit(f.OverLimit)
-	case events.TypeTicketDeleted:
-		add("status", "", "deleted")
-	case events.TypeTicketMoved:
-		f, ok := fact.(events.TicketMoved)
-		if !ok {
-			add("column", "", Redacted)
-		} else if f.FromColumnID != f.ColumnID {
-			add("column", f.FromColumn, f.Column)
-		}
-		limit(f.OverLimit)
-	case events.TypeTicketAssigned:
-		f, ok := fact.(events.TicketAssigned)
-		if !ok {
-			f.Assignee = Redacted
-		}
-		add("assignee", f.Was, f.Assignee)
-	case events.TypeTicketUpdated:
-		f, ok := fact.(events.TicketUpdated)
-		if !ok {
-			add(Redacted, "", Redacted)
-			return
-		}
-		before := t.tickets[e.TicketID]
-		if before == nil {
-			before = &readmodel.Ticket{}
-		}
-		if f.Title != nil {
-			add("title", before.Title, *f.Title)
-		}
-		if f.Description != nil {
-			add("description", before.Description, *f.Description)
-		}
-		if f.AcceptanceCriteria != nil {
-			add("acceptance_criteria", before.AcceptanceCriteria, *f.AcceptanceCriteria)
-		}
-		if f.Priority != nil {
-			add("priority", string(before.Priority), string(*f.Priority))
-		}
-		if f.Labels != nil {
-			add("labels", strings.Join(before.Labels, ", "), strings.Join(*f.Labels, ", "))
-		}
-		if f.DueAt != nil || f.ClearDue {
-			add("due_at", rfc3339(before.DueAt), rfc3339(f.DueAt))
 		}
 	}
 }

@@ -53,7 +53,7 @@ func (t *Timeline) Tickets(board int64) []readmodel.Ticket {
 	list := []readmodel.Ticket{}
 	for _, k := range t.tickets {
 		if k.BoardID == board {
-			list = append(list, *k)
+			list = append(list, t.shown(k))
 		}
 	}
 	slices.SortFunc(list, byID(func(k readmodel.Ticket) int64 { return k.ID }))
@@ -66,7 +66,7 @@ func (t *Timeline) Ticket(id int64) (readmodel.Ticket, error) {
 	if k == nil {
 		return readmodel.Ticket{}, events.Errorf(events.CodeNotFound, "There was no such ticket at that time.")
 	}
-	return *k, nil
+	return t.shown(k), nil
 }
 
 // Comments returns the comments of a ticket, oldest first.

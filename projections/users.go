@@ -7,7 +7,7 @@ import (
 )
 
 // users keeps people and agents.
-type users struct{ insert, update, deactivate statement }
+type users struct{ insert, update, deactivate, pause statement }
 
 var _ Projector = (*users)(nil)
 
@@ -17,6 +17,7 @@ func newUsers(p *preparer) *users {
 			VALUES (?, ?, ?, ?, ?, 1, ?, ?)`),
 		update: p.prepare(`UPDATE {users} SET display_name = coalesce(?, display_name), admin = coalesce(?, admin),
 			updated_at = ? WHERE id = ?`),
+		pause:      p.prepare(`UPDATE {users} SET paused = ?, pause_reason = ?, updated_at = ? WHERE id = ?`),
 		deactivate: p.prepare(`UPDATE {users} SET active = 0, updated_at = ? WHERE id = ?`),
 	}
 }
@@ -43,16 +44,13 @@ func (u *users) Apply(ctx context.Context, tx *Tx, c Change) error {
 		return tx.exec(ctx, u.update, optional(f.DisplayName), admin, c.At, f.UserID)
 	case events.UserDeactivated:
 		return tx.exec(ctx, u.deactivate, c.At, f.UserID)
-	case events.BoardCreated, events.BoardUpdated, events.BoardArchived, events.BoardRestored, events.BoardDeleted,
-		events.ColumnAdded, events.ColumnUpdated, events.ColumnMoved, events.ColumnRemoved,
-		events.MemberAdded, events.MemberUpdated, events.MemberRemoved,
-		events.TicketCreated, events.TicketUpdated, events.TicketMoved, events.TicketAssigned,
-		events.TicketArchived, events.TicketRestored, events.TicketDeleted,
-		events.CommentAdded, events.CommentUpdated, events.CommentDeleted,
-		events.TokenIssued, events.TokenRevoked, events.LogImported:
+	case events.AgentPaused:
+		return tx.exec(ctx, u.pause, 1, f.Reason, c.At, f.UserID)
+	case events.AgentResumed:
+		return tx.exec(ctx, u.pause, 0, "", c.At, f.UserID)
+	default:
 		return nil // other views, or none
 	}
-	return nil
 }
 
 // bit is how rows hold a boolean.

@@ -21,6 +21,8 @@ type userRow struct {
 	Kind        string
 	Admin       bool
 	Active      bool
+	Paused      bool
+	PauseReason string
 	CreatedAt   string
 	UpdatedAt   string
 }
@@ -28,6 +30,7 @@ type userRow struct {
 func (r *userRow) view() (User, error) {
 	u := User{
 		ID: r.ID, Username: r.Username, DisplayName: r.DisplayName, Kind: events.ActorKind(r.Kind), Admin: r.Admin, Active: r.Active,
+		Paused: r.Paused, PauseReason: r.PauseReason,
 	}
 	var err1, err2 error
 	u.CreatedAt, err1 = ParseTime(r.CreatedAt)

@@ -216,6 +216,8 @@ type User struct {
 	Kind        events.ActorKind `json:"kind"`
 	Admin       bool             `json:"admin"`
 	Active      bool             `json:"active"`
+	Paused      bool             `json:"paused"` // an agent whose commands are refused
+	PauseReason string           `json:"pause_reason,omitempty"`
 	CreatedAt   time.Time        `json:"created_at"`
 	UpdatedAt   time.Time        `json:"updated_at"`
 }
