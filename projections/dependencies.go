@@ -60,7 +60,7 @@ func (p *dependencies) Apply(ctx context.Context, tx *Tx, c Change) error {
 			}
 		}
 		return errors.Join(tx.exec(ctx, p.keys, c.TicketID), tx.exec(ctx, p.recount, c.TicketID), tx.exec(ctx, p.recountDependents, c.TicketID))
-	case events.ColumnUpdated:
+	case events.ColumnUpdated, events.ColumnRemoved:
 		return tx.exec(ctx, p.recountBoard, c.BoardID)
 	case events.BoardDeleted:
 		return tx.exec(ctx, p.dropBoard, c.BoardID)

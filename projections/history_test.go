@@ -21,10 +21,11 @@ type histories struct {
 	boards   int64
 	users    int64
 	comments int64
+	deleted  map[int64][]readmodel.Ticket // by board
 }
 
 func drawHistory(t *rapid.T) []events.Envelope {
-	h := &histories{t: t, s: newScript(), now: NewTimeline()}
+	h := &histories{t: t, s: newScript(), now: NewTimeline(), deleted: map[int64][]readmodel.Ticket{}}
 	h.user()
 	h.board()
 	for range rapid.IntRange(1, 60).Draw(t, "steps") {
@@ -99,6 +100,8 @@ func (h *histories) step() {
 		h.person()
 	case kind == 24:
 		h.board()
+	case kind == 25 && len(h.deleted[b.ID]) > 0:
+		h.recover(b)
 	default:
 		h.structure(b)
 	}
@@ -122,7 +125,9 @@ func (h *histories) change(b readmodel.Board, k readmodel.Ticket) {
 	c := rapid.SampledFrom(b.Columns).Draw(h.t, "column")
 	comments := h.now.Comments(k.ID)
 	var fact events.Event
-	switch kind := rapid.IntRange(0, 11).Draw(h.t, "change"); {
+	switch kind := rapid.IntRange(0, 21).Draw(h.t, "change"); {
+	case kind > 11:
+		fact = h.work(b, k)
 	case kind == 0:
 		fact = events.TicketAssigned{Assignee: rapid.SampledFrom([]string{"", "ann", "bot"}).Draw(h.t, "assignee"), Was: deref(k.Assignee)}
 	case kind == 1:
@@ -131,6 +136,7 @@ func (h *histories) change(b readmodel.Board, k readmodel.Ticket) {
 		fact = events.TicketRestored{ColumnID: c.ID, Column: c.Name, Rank: h.rank(), OverLimit: rapid.Bool().Draw(h.t, "over")}
 	case kind == 3:
 		fact = events.TicketDeleted{}
+		h.deleted[b.ID] = append(h.deleted[b.ID], k)
 	case kind < 7:
 		fact = events.TicketMoved{
 			FromColumnID: k.ColumnID, FromColumn: k.CurrentColumn, ColumnID: c.ID, Column: c.Name, Rank: h.rank(),
@@ -147,6 +153,54 @@ func (h *histories) change(b readmodel.Board, k readmodel.Ticket) {
 		}
 	default:
 		fact = h.update()
+	}
+	h.write(b.ID, k.ID, fact)
+}
+
+// work is a fact about the work on a ticket.
+func (h *histories) work(b readmodel.Board, k readmodel.Ticket) events.Event {
+	on := rapid.SampledFrom(h.now.Tickets(b.ID)).Draw(h.t, "on")
+	holder := rapid.Int64Range(1, 2).Draw(h.t, "holder")
+	reason := rapid.SampledFrom([]events.ReleaseReason{events.Completed, events.Released}).Draw(h.t, "reason")
+	return rapid.SampledFrom([]events.Event{
+		events.TicketClaimed{LeaseSeconds: 60, ExpiresAt: h.s.now.Add(time.Minute)},
+		events.TicketClaimed{LeaseSeconds: 60, ExpiresAt: h.s.now.Add(time.Minute), FromColumnID: 1, FromRank: "a0"},
+		events.TicketReleased{Fence: 1, Holder: "bot", HolderID: holder, Reason: reason},
+		events.LeaseExpired{Fence: 1, Holder: "bot", HolderID: holder},
+		events.DependencyAdded{DependsOn: on.ID, Key: on.Key},
+		events.DependencyAdded{DependsOn: on.ID, Key: on.Key},
+		events.DependencyRemoved{DependsOn: on.ID, Key: on.Key},
+		events.ChecklistChanged{Items: []events.ChecklistItem{{ID: 1, Text: h.text(), Done: holder == 1}}},
+		events.ChecklistChanged{Items: []events.ChecklistItem{}},
+		events.EvidenceAdded{EvidenceID: holder, Kind: events.Note, Text: h.text()},
+		events.EvidenceRemoved{EvidenceID: holder, Kind: events.Note},
+		events.ApprovalRequested{Version: k.Version, Note: h.text()},
+		events.TicketApproved{Version: k.Version, Note: h.text()},
+		events.TicketRejected{Version: k.Version, Note: h.text()},
+		events.ApprovalWithdrawn{},
+		events.UsageRecorded{InputTokens: 5, OutputTokens: holder, CostMicros: 7, Model: "m"},
+	}).Draw(h.t, "work")
+}
+
+// recover brings a deleted ticket back.
+func (h *histories) recover(b readmodel.Board) {
+	at := rapid.IntRange(0, len(h.deleted[b.ID])-1).Draw(h.t, "deleted")
+	k := h.deleted[b.ID][at]
+	h.deleted[b.ID] = slices.Delete(h.deleted[b.ID], at, at+1)
+	if _, err := h.now.Ticket(k.ID); err == nil {
+		return // its deletion was redacted into something else
+	}
+	h.comments++
+	f := ticketCreated(k.ID)
+	f.Key, f.ColumnID, f.Column, f.Rank = k.Key, b.Columns[0].ID, b.Columns[0].Name, h.rank()
+	fact := events.TicketRecovered{
+		TicketCreated: f, Archived: rapid.Bool().Draw(h.t, "archived"), Checklist: k.Checklist, Evidence: k.Evidence,
+		Comments:  []events.RecoveredComment{{ID: h.comments, Text: h.text(), Author: h.s.actor, CreatedAt: h.s.now, UpdatedAt: h.s.now}},
+		CreatedAt: k.CreatedAt, CreatedBy: k.CreatedBy, ColumnEnteredAt: k.ColumnEnteredAt,
+	}
+	if others := h.now.Tickets(b.ID); len(others) > 0 {
+		on := rapid.SampledFrom(others).Draw(h.t, "on")
+		fact.DependsOn = []events.Dependency{{ID: on.ID, Key: on.Key}}
 	}
 	h.write(b.ID, k.ID, fact)
 }
@@ -183,7 +237,15 @@ func (h *histories) structure(b readmodel.Board) {
 	used := slices.ContainsFunc(h.now.Tickets(b.ID), func(k readmodel.Ticket) bool { return k.ColumnID == c.ID && !k.Archived })
 	name := h.text()
 	var fact events.Event
-	switch rapid.IntRange(0, 10).Draw(h.t, "structure") {
+	switch rapid.IntRange(0, 13).Draw(h.t, "structure") {
+	case 11:
+		fact = rapid.SampledFrom([]events.Event{events.BoardFrozen{Reason: name}, events.BoardUnfrozen{}}).Draw(h.t, "stop")
+	case 12:
+		fact = events.CommandsUndone{CommandIDs: []string{"c"}, Actor: "bot"}
+	case 13:
+		fact = events.ColumnUpdated{Column: events.Column{
+			ID: c.ID, Name: name, Kind: events.Backlog, Policy: events.Policy{RequireEvidence: true, AllowFrom: []int64{c.ID}},
+		}, Was: c.Name}
 	case 0:
 		fact = events.BoardUpdated{Name: &name}
 	case 1:
@@ -233,6 +295,8 @@ func (h *histories) person() {
 		events.UserUpdated{UserID: id, DisplayName: &name},
 		events.UserUpdated{UserID: id, Admin: &admin},
 		events.UserDeactivated{UserID: id},
+		events.AgentPaused{UserID: id, Reason: name},
+		events.AgentResumed{UserID: id},
 		events.TokenIssued{TokenID: 1, UserID: id, Name: "t", Role: events.PM, Boards: []int64{}},
 		events.LogImported{Source: "x"},
 	}).Draw(h.t, "person"))
