@@ -57,7 +57,7 @@ func (a *app) changeColumns(cmd *cobra.Command, board commands.Ref, change comma
 	if err != nil {
 		return err
 	}
-	if _, err := c.Do(cmd.Context(), change); err != nil {
+	if _, err := c.Run(cmd.Context(), change); err != nil {
 		return err
 	}
 	after, err := c.Board(cmd.Context(), board)

@@ -30,7 +30,8 @@ type Config struct {
 	// HTTP carries the requests; nil = a client of its own without a time-out of
 	// the whole exchange, because Follow stays open.
 	HTTP *http.Client
-	// Timeout bounds one attempt of an ordinary call; 0 = 30 s.
+	// Timeout bounds one attempt of an ordinary call; 0 = 30 s. A call that waits
+	// on purpose (ClaimNext) gets that much on top.
 	Timeout time.Duration
 	// Retries is how often an attempt that broke on the way, or was answered
 	// with 429, 502, 503 or 504, is repeated; 0 = 3, negative = never.
@@ -104,6 +105,9 @@ type request struct {
 	body    any    // JSON, nil = none
 	ifMatch *int64 // version the caller saw
 	token   string // instead of the client's
+	// waits is how long the server may take on purpose, on top of the ordinary
+	// time of one attempt.
+	waits time.Duration
 }
 
 // get asks for path and decodes the reply.
@@ -178,7 +182,7 @@ const (
 // attempt sends the request once. again is how long to wait at least before the
 // next attempt, negative when there must be none.
 func (c *Client) attempt(ctx context.Context, r request, body []byte, key string, out any) (again time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout+r.waits)
 	defer cancel()
 	req, err := c.newRequest(ctx, r, body)
 	if err != nil {
@@ -197,7 +201,7 @@ func (c *Client) attempt(ctx context.Context, r request, body []byte, key string
 		return c.broken(ctx, err)
 	}
 	if res.StatusCode >= 400 {
-		return retryAfter(res), problem(res.StatusCode, reply)
+		return retryAfter(res), problem(res, reply)
 	}
 	if out == nil || len(reply) == 0 {
 		return 0, nil

@@ -64,6 +64,8 @@ func TestErrorsSurviveTheWire(t *testing.T) {
 		events.CodeNameTaken, events.CodeVersionMismatch, events.CodeWIPLimit, events.CodeColumnNotEmpty, events.CodeArchived,
 		events.CodeIdempotencyReused, events.CodeTooLarge, events.CodeRateLimited, events.CodeUnavailable,
 		events.CodeStorageFull, events.CodeMethodNotAllowed, events.CodeInternal,
+		events.CodeClaimed, events.CodeStaleClaim, events.CodeClaimLimit, events.CodeNothingReady, events.CodeBlocked,
+		events.CodeCycle, events.CodePolicy, events.CodePaused, events.CodeFrozen, events.CodeBuiltOn,
 	} {
 		t.Run(string(code), func(t *testing.T) {
 			t.Parallel()
@@ -145,8 +147,41 @@ func TestLongRetryAfterIsNotAwaited(t *testing.T) {
 		w.Header().Set("Retry-After", "3600")
 		reply(w, 429, `{"code":"rate_limited"}`)
 	})
-	if _, err := c.Me(t.Context()); events.CodeOf(err) != events.CodeRateLimited || calls != 1 {
-		t.Errorf("got %v after %d calls", err, calls)
+	_, err := c.Me(t.Context())
+	var limited *events.Error
+	if !errors.As(err, &limited) || limited.Code != events.CodeRateLimited || limited.RetryAfter != time.Hour || calls != 1 {
+		t.Errorf("got %+v after %d calls, want rate_limited for an hour after one", err, calls)
+	}
+}
+
+type roundTrip func(r *http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A call that waits on purpose may take that much longer than others, and its
+// repetition is the same claim.
+func TestClaimNextOutlivesTheTimeout(t *testing.T) {
+	t.Parallel()
+	var keys []string
+	c, err := client.New(client.Config{URL: "http://board", Backoff: time.Millisecond, HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		keys = append(keys, r.Header.Get("Idempotency-Key"))
+		if end, ok := r.Context().Deadline(); !ok || time.Until(end) < 85*time.Second {
+			t.Errorf("attempt %d ends in %v, want the minute on top of 30 s", len(keys), time.Until(end))
+		}
+		if len(keys) == 1 {
+			return nil, io.ErrUnexpectedEOF
+		}
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(`{"ticket":null,"lease":null,"detail":"nothing"}`))}, nil
+	})}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.ClaimNext(t.Context(), client.NextQuery{Board: "WEB", Wait: time.Minute})
+	if err != nil || got.Ticket != nil || got.Lease != nil || got.Detail != "nothing" {
+		t.Errorf("ClaimNext = %+v, %v", got, err)
+	}
+	if len(keys) != 2 || keys[0] == "" || keys[0] != keys[1] {
+		t.Errorf("keys = %q, want the same one twice", keys)
 	}
 }
 
@@ -213,17 +248,103 @@ func TestRequests(t *testing.T) {
 		},
 		"one command": {
 			func(ctx context.Context, c *client.Client) error {
-				_, err := c.Do(ctx, commands.ArchiveBoard{Board: "1"})
+				_, err := c.Run(ctx, commands.ArchiveBoard{Board: "1"})
 				return err
 			},
-			"POST", "/api/commands", `{"type":"archive_board","data":{"board":1}}`, "",
+			"POST", "/api/commands", `[{"type":"archive_board","data":{"board":1}}]`, "",
 		},
 		"two commands": {
 			func(ctx context.Context, c *client.Client) error {
-				_, err := c.Do(ctx, commands.ArchiveBoard{Board: "1"}, commands.RestoreBoard{Board: "WEB"})
+				_, err := c.Run(ctx, commands.ArchiveBoard{Board: "1"}, commands.RestoreBoard{Board: "WEB"})
 				return err
 			},
 			"POST", "/api/commands", `[{"type":"archive_board","data":{"board":1}},{"type":"restore_board","data":{"board":"WEB"}}]`, "",
+		},
+		"claim for a minute": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.Claim(ctx, "WEB-1", 59*time.Second+time.Millisecond)
+				return err
+			},
+			"POST", "/api/tickets/WEB-1/claim", `{"lease_seconds":60}`, "",
+		},
+		"claim next": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.ClaimNext(ctx, client.NextQuery{Board: "WEB", Columns: []commands.Ref{"Not Started", "4"}, Labels: []string{"a"}, Wait: 30 * time.Second})
+				return err
+			},
+			"POST", "/api/boards/WEB/claim-next", `{"columns":["Not Started",4],"labels":["a"],"wait_seconds":30}`, "",
+		},
+		"heartbeat": {
+			func(ctx context.Context, c *client.Client) error { _, err := c.Heartbeat(ctx, "7", 42, 0); return err },
+			"POST", "/api/tickets/7/heartbeat", `{"fence":42}`, "",
+		},
+		"release": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.Release(ctx, commands.ReleaseTicket{Ticket: "7", Fence: 42, Note: "n"})
+				return err
+			},
+			"POST", "/api/tickets/7/release", `{"fence":42,"note":"n"}`, "",
+		},
+		"complete": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.Complete(ctx, commands.CompleteTicket{Ticket: "7", Fence: 42, Evidence: []commands.EvidenceSpec{{Kind: events.Commit, Text: "abc"}}})
+				return err
+			},
+			"POST", "/api/tickets/7/complete", `{"fence":42,"evidence":[{"kind":"commit","text":"abc"}]}`, "",
+		},
+		"remove dependency": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.RemoveDependency(ctx, "WEB-2", "WEB-1")
+				return err
+			},
+			"DELETE", "/api/tickets/WEB-2/dependencies/WEB-1", "", "",
+		},
+		"empty checklist": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.SetChecklist(ctx, commands.SetChecklist{Ticket: "7"})
+				return err
+			},
+			"PUT", "/api/tickets/7/checklist", `{"items":[]}`, "",
+		},
+		"not done": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.CheckItem(ctx, commands.CheckItem{Ticket: "7", Item: 2})
+				return err
+			},
+			"POST", "/api/tickets/7/checklist", `{"item":2,"done":false}`, "",
+		},
+		"reject": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.Reject(ctx, commands.RejectTicket{Ticket: "7", Version: 3, Note: "no", Column: "Not Started"})
+				return err
+			},
+			"POST", "/api/tickets/7/reject", `{"version":3,"note":"no","column":"Not Started"}`, "",
+		},
+		"ready": {
+			func(ctx context.Context, c *client.Client) error { _, err := c.Ready(ctx, "WEB", 5); return err },
+			"GET", "/api/boards/WEB/ready?limit=5", "", "",
+		},
+		"agents of a board": {
+			func(ctx context.Context, c *client.Client) error { _, err := c.Agents(ctx, "WEB"); return err },
+			"GET", "/api/agents?board=WEB", "", "",
+		},
+		"pause": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.PauseAgent(ctx, commands.PauseAgent{Agent: "bot", Reason: "loops"})
+				return err
+			},
+			"POST", "/api/agents/bot/pause", `{"reason":"loops"}`, "",
+		},
+		"undo a command": {
+			func(ctx context.Context, c *client.Client) error { _, err := c.UndoCommand(ctx, "a/b"); return err },
+			"POST", "/api/commands/a%2Fb/undo", "", "",
+		},
+		"undo an actor": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.UndoActor(ctx, commands.UndoActor{Board: "WEB", Actor: "bot"})
+				return err
+			},
+			"POST", "/api/boards/WEB/undo", `{"actor":"bot","since":0}`, "",
 		},
 		"delete comment": {
 			func(ctx context.Context, c *client.Client) error { return c.DeleteComment(ctx, 9) },

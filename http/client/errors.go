@@ -25,18 +25,20 @@ type wireProblem struct {
 
 // problem rebuilds the error that the server raised. Whatever stands between
 // (a proxy) may answer without a code: then the status tells.
-func problem(status int, body []byte) *events.Error {
+func problem(res *http.Response, body []byte) *events.Error {
 	var p wireProblem
 	_ = json.Unmarshal(body, &p) // an unreadable body leaves everything empty
-	e := &events.Error{Code: p.Code, Message: p.Detail, Fields: p.Fields, Version: p.Version, Since: p.Since}
+	e := &events.Error{
+		Code: p.Code, Message: p.Detail, Fields: p.Fields, Version: p.Version, Since: p.Since, RetryAfter: max(retryAfter(res), 0),
+	}
 	if e.Code == "" {
-		e.Code = codeOf(status)
+		e.Code = codeOf(res.StatusCode)
 	}
 	if e.Message == "" {
 		e.Message = p.Title
 	}
 	if e.Message == "" {
-		e.Message = "the server answered " + strings.ToLower(http.StatusText(status))
+		e.Message = "the server answered " + strings.ToLower(http.StatusText(res.StatusCode))
 	}
 	for _, f := range p.Errors {
 		if e.Fields == nil {

@@ -144,7 +144,7 @@ func (f *follower) stream(ctx context.Context, yield func(events.Envelope, error
 	defer res.Body.Close()
 	if res.StatusCode >= 400 {
 		body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-		return problem(res.StatusCode, body)
+		return problem(res, body)
 	}
 	if ct := res.Header.Get("Content-Type"); !strings.HasPrefix(ct, "text/event-stream") {
 		return events.Errorf(events.CodeNotFound, "%s does not speak the event stream (it answered %q).", f.c.URL(), ct)

@@ -3,13 +3,11 @@ package client
 import (
 	"context"
 	"iter"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/events"
 )
 
@@ -143,28 +141,6 @@ func (c *Client) firstLive(ctx context.Context, q EventQuery, upTo int64) (event
 		}
 		q.After = page.Position
 	}
-}
-
-// Outcome says what commands did: the position to wait for, and the events.
-type Outcome struct {
-	Position int64             `json:"position"`
-	Events   []events.Envelope `json:"events"`
-}
-
-// Do carries out commands, all or none.
-func (c *Client) Do(ctx context.Context, cmds ...commands.Command) (Outcome, error) {
-	type wire struct {
-		Type string           `json:"type"`
-		Data commands.Command `json:"data"`
-	}
-	if len(cmds) == 1 {
-		return send[Outcome](ctx, c, http.MethodPost, wire{cmds[0].CommandType(), cmds[0]}, "api", "commands")
-	}
-	list := make([]wire, len(cmds))
-	for i, cmd := range cmds {
-		list[i] = wire{cmd.CommandType(), cmd}
-	}
-	return send[Outcome](ctx, c, http.MethodPost, list, "api", "commands")
 }
 
 // Health is the short answer of GET /health.

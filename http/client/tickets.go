@@ -57,6 +57,7 @@ func (c *Client) UpdateTicket(ctx context.Context, cmd commands.UpdateTicket, if
 	put("labels", cmd.Labels != nil, cmd.Labels)
 	put("due_at", cmd.DueAt != nil, cmd.DueAt)
 	put("due_at", cmd.ClearDue, nil)
+	put("fence", cmd.Fence != 0, cmd.Fence)
 	var out readmodel.Ticket
 	err := c.do(ctx, request{
 		method: http.MethodPatch, path: join("api", "tickets", ref(cmd.Ticket)), body: body, ifMatch: ifMatch,
@@ -71,7 +72,8 @@ func (c *Client) MoveTicket(ctx context.Context, cmd commands.MoveTicket, ifMatc
 		Before    commands.Ref `json:"before,omitempty"`
 		After     commands.Ref `json:"after,omitempty"`
 		OverLimit bool         `json:"over_limit,omitempty"`
-	}{cmd.Column, cmd.Before, cmd.After, cmd.OverLimit}
+		Fence     int64        `json:"fence,omitempty"`
+	}{cmd.Column, cmd.Before, cmd.After, cmd.OverLimit, cmd.Fence}
 	var out readmodel.Ticket
 	err := c.do(ctx, request{
 		method: http.MethodPost, path: join("api", "tickets", ref(cmd.Ticket), "move"), body: body, ifMatch: ifMatch,
