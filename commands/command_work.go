@@ -192,13 +192,16 @@ type (
 		Host  string        `json:"host"`
 		Types []events.Type `json:"types"`
 	}
-	// UpdateWebhook replaces what is recorded of a webhook.
+	// UpdateWebhook changes what is given of a webhook: Host where it is not
+	// empty, Types and Active where they are not nil. Touched records an event
+	// even where nothing of these changes: the address or the secret did.
 	UpdateWebhook struct {
 		Board     Ref           `json:"board"`
 		WebhookID int64         `json:"webhook_id"`
-		Host      string        `json:"host"`
-		Types     []events.Type `json:"types"`
-		Active    bool          `json:"active"`
+		Host      string        `json:"host,omitempty"`
+		Types     []events.Type `json:"types,omitempty"`
+		Active    *bool         `json:"active,omitempty"`
+		Touched   bool          `json:"-"`
 	}
 	// RemoveWebhook ends a webhook.
 	RemoveWebhook struct {

@@ -110,6 +110,12 @@ func (d *decision) decideBoard(cmd Command) ([]decided, error) {
 		return d.manage(func() ([]decided, error) { return d.freezeBoard(c) })
 	case UnfreezeBoard:
 		return d.manage(d.unfreezeBoard)
+	case AddWebhook:
+		return d.manage(func() ([]decided, error) { return d.addWebhook(c) })
+	case UpdateWebhook:
+		return d.manage(func() ([]decided, error) { return d.updateWebhook(c) })
+	case RemoveWebhook:
+		return d.manage(func() ([]decided, error) { return d.removeWebhook(c) })
 	case ClaimNext:
 		return d.claimNext(c)
 	default:

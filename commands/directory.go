@@ -16,10 +16,13 @@ type directory struct {
 	NextComment int64 `json:"next_comment"`
 	NextUser    int64 `json:"next_user"`
 	NextToken   int64 `json:"next_token"`
+	NextWebhook int64 `json:"next_webhook"`
 
 	Keys  map[string]int64 `json:"keys"`  // board key to id, also of deleted boards
 	Names map[string]int64 `json:"names"` // lower-case user name to id
 	Users map[int64]*user  `json:"users"`
+
+	Webhooks map[int64]webhook `json:"webhooks"`
 
 	// Leases are the claims in force, by ticket.
 	Leases map[int64]leased `json:"leases"`
@@ -54,9 +57,9 @@ type token struct {
 
 func newDirectory() *directory {
 	return &directory{
-		NextBoard: 1, NextTicket: 1, NextComment: 1, NextUser: 1, NextToken: 1,
+		NextBoard: 1, NextTicket: 1, NextComment: 1, NextUser: 1, NextToken: 1, NextWebhook: 1,
 		Keys: map[string]int64{}, Names: map[string]int64{}, Users: map[int64]*user{},
-		Leases: map[int64]leased{},
+		Webhooks: map[int64]webhook{}, Leases: map[int64]leased{},
 	}
 }
 
@@ -139,7 +142,10 @@ func (d *directory) evolve(e *events.Envelope, fact events.Event) {
 		d.Leases[e.TicketID] = leased{Board: e.BoardID, Fence: e.Position, Seconds: f.LeaseSeconds, Expires: f.ExpiresAt}
 	case events.TicketReleased, events.LeaseExpired, events.TicketDeleted:
 		delete(d.Leases, e.TicketID)
+	case events.WebhookAdded, events.WebhookUpdated, events.WebhookRemoved:
+		d.evolveWebhook(e.BoardID, fact)
 	case events.BoardDeleted:
+		d.evolveWebhook(e.BoardID, fact)
 		maps.DeleteFunc(d.Leases, func(_ int64, l leased) bool { return l.Board == e.BoardID })
 	case events.TokenIssued:
 		d.NextToken = max(d.NextToken, f.TokenID+1)

@@ -22,6 +22,8 @@ const (
 	MaxLabel    = 50 // characters
 	MaxColumns  = 50
 	MaxWIPLimit = 10_000
+	MaxWebhooks = 20   // of one board
+	MaxHost     = 260  // characters, of a webhook's host with its port
 	MaxBatch    = 1000 // commands of one Do
 
 	MaxDependencies = 100

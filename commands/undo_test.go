@@ -270,4 +270,3 @@ func TestWhoMayUndo(t *testing.T) {
 	}
 	u.do(t, pam, commands.UndoActor{Board: "WEB", Actor: "bot"}) // people clear up while agents stand still
 }
-
