@@ -159,6 +159,9 @@ func (b *boards) at(ctx context.Context, tx *Tx, board, column int64) (place int
 
 // policy is how rows hold one.
 func policy(c events.Column) string {
+	if c.Policy.IsZero() {
+		return "{}"
+	}
 	text, _ := json.Marshal(c.Policy) // booleans and numbers always encode
 	return string(text)
 }

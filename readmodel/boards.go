@@ -23,23 +23,24 @@ type boardRow struct {
 	Visibility  string
 	MaxClaims   int
 	Archived    bool
+	Frozen      bool
 	Version     int64
 	CreatedBy   string
 	CreatedAt   string
 	UpdatedAt   string
 }
 
-const selectBoard = `SELECT id, key, name, description, visibility, max_claims, archived, version, created_by, created_at, updated_at FROM boards`
+const selectBoard = `SELECT id, key, name, description, visibility, max_claims, archived, frozen, version, created_by, created_at, updated_at FROM boards`
 
 func (r *boardRow) scan(row *sql.Row) error {
-	return row.Scan(&r.ID, &r.Key, &r.Name, &r.Description, &r.Visibility, &r.MaxClaims, &r.Archived, &r.Version,
+	return row.Scan(&r.ID, &r.Key, &r.Name, &r.Description, &r.Visibility, &r.MaxClaims, &r.Archived, &r.Frozen, &r.Version,
 		&r.CreatedBy, &r.CreatedAt, &r.UpdatedAt)
 }
 
 func (r *boardRow) view() (Board, error) {
 	b := Board{
 		ID: r.ID, Key: r.Key, Name: r.Name, Description: r.Description, Visibility: events.Visibility(r.Visibility),
-		MaxClaims: r.MaxClaims, Columns: []Column{}, Archived: r.Archived, Version: r.Version, CreatedBy: r.CreatedBy,
+		MaxClaims: r.MaxClaims, Columns: []Column{}, Archived: r.Archived, Frozen: r.Frozen, Version: r.Version, CreatedBy: r.CreatedBy,
 	}
 	var err1, err2 error
 	b.CreatedAt, err1 = ParseTime(r.CreatedAt)
@@ -57,10 +58,15 @@ type columnRow struct {
 	Name     string
 	Kind     string
 	WIPLimit *int `bun:"wip_limit"`
+	Policy   string
 }
 
-func (r *columnRow) view() Column {
-	return Column{ID: r.ID, Name: r.Name, Kind: events.ColumnKind(r.Kind), WIPLimit: r.WIPLimit}
+func (r *columnRow) view() (Column, error) {
+	c := Column{ID: r.ID, Name: r.Name, Kind: events.ColumnKind(r.Kind), WIPLimit: r.WIPLimit}
+	if r.Policy == "{}" { // of a row that is about to be made anew
+		return c, nil
+	}
+	return c, parseJSON("policy", r.Policy, &c.Policy)
 }
 
 // BoardFilter selects boards. Archived lists those that are archived instead of
@@ -112,8 +118,12 @@ func (q *Queries) Boards(ctx context.Context, viewer Viewer, f BoardFilter) (Pag
 		at[rows[i].ID] = i
 	}
 	for i := range columns {
+		column, err := columns[i].view()
+		if err != nil {
+			return Page[Board]{}, err
+		}
 		b := &boards[at[columns[i].BoardID]]
-		b.Columns = append(b.Columns, columns[i].view())
+		b.Columns = append(b.Columns, column)
 	}
 	return finish(boards, n, total, func(b Board) int64 { return b.ID }), nil
 }
@@ -164,10 +174,14 @@ func (q *Queries) columns(ctx context.Context, tx *sql.Tx, board int64) ([]Colum
 	columns := []Column{}
 	for rows.Next() {
 		var r columnRow
-		if err := rows.Scan(&r.ID, &r.Name, &r.Kind, &r.WIPLimit); err != nil {
+		if err := rows.Scan(&r.ID, &r.Name, &r.Kind, &r.WIPLimit, &r.Policy); err != nil {
 			return nil, fmt.Errorf("read columns: %w", err)
 		}
-		columns = append(columns, r.view())
+		column, err := r.view()
+		if err != nil {
+			return nil, err
+		}
+		columns = append(columns, column)
 	}
 	return columns, rows.Err()
 }

@@ -41,10 +41,10 @@ func New(ctx context.Context, db *sql.DB) (*Queries, error) {
 			LEFT JOIN members m ON m.board_id = b.id AND m.user_id = ? WHERE b.id = ?`},
 		{&q.stmt.board, selectBoard + ` WHERE id = ?`},
 		{&q.stmt.boardByKey, selectBoard + ` WHERE key = ?`},
-		{&q.stmt.columns, `SELECT id, name, kind, wip_limit FROM columns WHERE board_id = ? ORDER BY place`},
-		{&q.stmt.tickets, selectTicket + ` WHERE board_id = ? AND archived = 0`},
-		{&q.stmt.ticket, selectTicket + ` WHERE id = ?`},
-		{&q.stmt.ticketByKey, selectTicket + ` WHERE board_id = (SELECT id FROM boards WHERE key = ?) AND number = ?`},
+		{&q.stmt.columns, `SELECT id, name, kind, wip_limit, policy FROM columns WHERE board_id = ? ORDER BY place`},
+		{&q.stmt.tickets, selectTicket + ` WHERE t.board_id = ? AND t.archived = 0`},
+		{&q.stmt.ticket, selectTicket + ` WHERE t.id = ?`},
+		{&q.stmt.ticketByKey, selectTicket + ` WHERE t.board_id = (SELECT id FROM boards WHERE key = ?) AND t.number = ?`},
 	} {
 		var err error
 		if *p.stmt, err = db.PrepareContext(ctx, p.text); err != nil { //nolint:sqlclosecheck // Close does

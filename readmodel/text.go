@@ -90,13 +90,21 @@ func FormatLabels(labels []string) string {
 }
 
 // ParseLabels reads what FormatLabels wrote; the result is never nil.
-func ParseLabels(text string) ([]string, error) {
-	labels := []string{}
-	if text == "[]" || text == "" {
-		return labels, nil
+func ParseLabels(text string) ([]string, error) { return parseList[string]("labels", text) }
+
+// parseList reads a column that holds a JSON list; the result is never nil.
+func parseList[T any](column, text string) ([]T, error) {
+	list := []T{}
+	if text == "[]" || text == "" { // nearly always
+		return list, nil
 	}
-	if err := json.Unmarshal([]byte(text), &labels); err != nil {
-		return nil, fmt.Errorf("parse labels of a row: %w", err)
+	return list, parseJSON(column, text, &list)
+}
+
+// parseJSON reads a column that holds JSON.
+func parseJSON(column, text string, out any) error {
+	if err := json.Unmarshal([]byte(text), out); err != nil {
+		return fmt.Errorf("parse %s of a row: %w", column, err)
 	}
-	return labels, nil
+	return nil
 }

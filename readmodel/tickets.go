@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -38,15 +39,35 @@ type ticketRow struct {
 	CreatedAt          string
 	UpdatedAt          string
 	ColumnEnteredAt    string
+	Checklist          string
+	Evidence           string
+	DependsOn          string
+	OpenDeps           int64
+	Approval           *string
+	LeaseFence         *int64
+	LeaseHolderID      *int64
+	LeaseHolder        *string
+	LeaseClaimedAt     *string
+	LeaseExpiresAt     *string
+	BeatExpiresAt      *int64 `bun:",scanonly"` // microseconds; of the newest heartbeat
 }
 
-const selectTicket = `SELECT id, board_id, key, title, description, acceptance_criteria, priority, labels, assignee,
-	column_id, current_column, rank, due_at, archived, version, created_by, created_at, updated_at, column_entered_at FROM tickets`
+// ticketColumns and ticketTables read a ticket with the newest heartbeat of its
+// claim, which is not of the log.
+const (
+	ticketColumns = `t.id, t.board_id, t.key, t.title, t.description, t.acceptance_criteria, t.priority, t.labels, t.assignee,
+	t.column_id, t.current_column, t.rank, t.due_at, t.archived, t.version, t.created_by, t.created_at, t.updated_at, t.column_entered_at,
+	t.checklist, t.evidence, t.depends_on, t.open_deps, t.approval,
+	t.lease_fence, t.lease_holder_id, t.lease_holder, t.lease_claimed_at, t.lease_expires_at, h.expires_at`
+	joinHeartbeat = `LEFT JOIN heartbeats h ON h.ticket_id = t.id AND h.fence = t.lease_fence`
+	selectTicket  = `SELECT ` + ticketColumns + ` FROM tickets t ` + joinHeartbeat
+)
 
 func (r *ticketRow) scan(row interface{ Scan(...any) error }) error {
 	return row.Scan(&r.ID, &r.BoardID, &r.Key, &r.Title, &r.Description, &r.AcceptanceCriteria, &r.Priority, &r.Labels,
 		&r.Assignee, &r.ColumnID, &r.CurrentColumn, &r.Rank, &r.DueAt, &r.Archived, &r.Version, &r.CreatedBy,
-		&r.CreatedAt, &r.UpdatedAt, &r.ColumnEnteredAt)
+		&r.CreatedAt, &r.UpdatedAt, &r.ColumnEnteredAt, &r.Checklist, &r.Evidence, &r.DependsOn, &r.OpenDeps, &r.Approval,
+		&r.LeaseFence, &r.LeaseHolderID, &r.LeaseHolder, &r.LeaseClaimedAt, &r.LeaseExpiresAt, &r.BeatExpiresAt)
 }
 
 func (r *ticketRow) view() (Ticket, error) {
@@ -54,9 +75,9 @@ func (r *ticketRow) view() (Ticket, error) {
 		ID: r.ID, Key: r.Key, BoardID: r.BoardID, Title: r.Title, Description: r.Description,
 		AcceptanceCriteria: r.AcceptanceCriteria, Priority: events.Priority(r.Priority), Assignee: r.Assignee,
 		ColumnID: r.ColumnID, CurrentColumn: r.CurrentColumn, Rank: r.Rank, Archived: r.Archived, Version: r.Version,
-		CreatedBy: r.CreatedBy,
+		CreatedBy: r.CreatedBy, Blocked: r.OpenDeps > 0,
 	}
-	var errs [5]error
+	var errs [10]error
 	t.Labels, errs[0] = ParseLabels(r.Labels)
 	t.CreatedAt, errs[1] = ParseTime(r.CreatedAt)
 	t.UpdatedAt, errs[2] = ParseTime(r.UpdatedAt)
@@ -65,7 +86,30 @@ func (r *ticketRow) view() (Ticket, error) {
 		due, err := ParseTime(*r.DueAt)
 		t.DueAt, errs[4] = &due, err
 	}
+	t.Checklist, errs[5] = parseList[events.ChecklistItem]("checklist", r.Checklist)
+	t.Evidence, errs[6] = parseList[events.Evidence]("evidence", r.Evidence)
+	t.DependsOn, errs[7] = parseList[string]("depends_on", r.DependsOn)
+	if r.Approval != nil {
+		t.Approval = new(Approval)
+		errs[8] = parseJSON("approval", *r.Approval, t.Approval)
+	}
+	t.Lease, errs[9] = r.lease()
 	return t, errors.Join(errs[:]...)
+}
+
+// lease is who holds the ticket, nil for nobody.
+func (r *ticketRow) lease() (*Lease, error) {
+	if r.LeaseFence == nil || r.LeaseHolderID == nil || r.LeaseHolder == nil || r.LeaseClaimedAt == nil || r.LeaseExpiresAt == nil {
+		return nil, nil
+	}
+	l := &Lease{Fence: *r.LeaseFence, HolderID: *r.LeaseHolderID, Holder: *r.LeaseHolder}
+	var err1, err2 error
+	l.ClaimedAt, err1 = ParseTime(*r.LeaseClaimedAt)
+	l.ExpiresAt, err2 = ParseTime(*r.LeaseExpiresAt)
+	if r.BeatExpiresAt != nil {
+		l.ExpiresAt = time.UnixMicro(*r.BeatExpiresAt).UTC()
+	}
+	return l, errors.Join(err1, err2)
 }
 
 // Snapshot returns a board with its columns and tickets as of one position.
@@ -171,7 +215,7 @@ func (q *Queries) Tickets(ctx context.Context, viewer Viewer, f TicketFilter) (P
 			return err
 		}
 		total = count
-		return f.apply(viewer, tx.NewSelect().Model(&rows)).Where("t.id > ?", after).Order("t.id").Limit(n + 1).Scan(ctx)
+		return f.apply(viewer, tx.NewSelect().Model(&rows).ColumnExpr(ticketColumns+` AS beat_expires_at`).Join(joinHeartbeat)).Where("t.id > ?", after).Order("t.id").Limit(n + 1).Scan(ctx)
 	})
 	if err != nil {
 		return Page[Ticket]{}, fmt.Errorf("read tickets: %w", err)
