@@ -26,6 +26,7 @@ type Queries struct {
 // goes through bun.
 type prepared struct {
 	position, member, board, boardByKey, columns, tickets, ticket, ticketByKey *sql.Stmt
+	backlog, readyRange, readyCount, dead, blocked, blockers                   *sql.Stmt
 }
 
 // New prepares the queries on a pool that can read the database. Close them
@@ -45,6 +46,12 @@ func New(ctx context.Context, db *sql.DB) (*Queries, error) {
 		{&q.stmt.tickets, selectTicket + ` WHERE t.board_id = ? AND t.archived = 0`},
 		{&q.stmt.ticket, selectTicket + ` WHERE t.id = ?`},
 		{&q.stmt.ticketByKey, selectTicket + ` WHERE t.board_id = (SELECT id FROM boards WHERE key = ?) AND t.number = ?`},
+		{&q.stmt.backlog, backlogColumns},
+		{&q.stmt.readyRange, readyRange},
+		{&q.stmt.readyCount, readyCount},
+		{&q.stmt.blocked, blockedTickets},
+		{&q.stmt.dead, deadBlocked},
+		{&q.stmt.blockers, blockersOf},
 	} {
 		var err error
 		if *p.stmt, err = db.PrepareContext(ctx, p.text); err != nil { //nolint:sqlclosecheck // Close does
@@ -58,7 +65,9 @@ func New(ctx context.Context, db *sql.DB) (*Queries, error) {
 func (q *Queries) Close() error {
 	var errs []error
 	s := q.stmt
-	for _, stmt := range []*sql.Stmt{s.position, s.member, s.board, s.boardByKey, s.columns, s.tickets, s.ticket, s.ticketByKey} {
+	for _, stmt := range []*sql.Stmt{s.position, s.member, s.board, s.boardByKey, s.columns, s.tickets, s.ticket, s.ticketByKey,
+		s.backlog, s.readyRange, s.readyCount, s.dead, s.blocked, s.blockers,
+	} {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())
 		}

@@ -168,6 +168,9 @@ type TicketFilter struct {
 	Assignee string // user name
 	Label    string
 	Query    string // text in title, description or key, in any letter case
+	Holder   string // name of who holds it
+	Ready    bool   // only those that claim-next could take
+	Blocked  bool   // only those that wait for others
 	Archived bool   // those that are archived instead of those that are not
 	Limit    int    // 1 to MaxLimit
 	Cursor   string // NextCursor of the page before
@@ -186,6 +189,16 @@ func (f TicketFilter) apply(viewer Viewer, query *bun.SelectQuery) *bun.SelectQu
 	}
 	if f.Assignee != "" {
 		query = query.Where("t.assignee = ?", f.Assignee)
+	}
+	if f.Holder != "" {
+		query = query.Where("t.lease_holder = ?", f.Holder)
+	}
+	if f.Ready {
+		query = query.Where(`t.lease_fence IS NULL AND t.open_deps = 0 AND EXISTS
+			(SELECT 1 FROM columns c WHERE c.board_id = t.board_id AND c.id = t.column_id AND c.kind = ?)`, string(events.Backlog))
+	}
+	if f.Blocked {
+		query = query.Where("t.open_deps > 0")
 	}
 	if f.Label != "" {
 		query = query.Where("EXISTS (SELECT 1 FROM json_each(t.labels) WHERE value = ?)", f.Label)

@@ -117,6 +117,23 @@ type Blocker struct {
 	State string `json:"state" enum:"open,archived,deleted,dead_blocked"`
 }
 
+// Dependencies are what a ticket waits for, and what waits for it; the JSON of
+// /api/tickets/{id}/dependencies.
+type Dependencies struct {
+	DependsOn  []Related `json:"depends_on"`
+	Dependents []Related `json:"dependents"`
+}
+
+// Related is a ticket at the other end of a dependency.
+type Related struct {
+	ID     int64  `json:"id"`
+	Key    string `json:"key"`
+	Title  string `json:"title"`
+	Column string `json:"column"`
+	// State is done, or a state of a Blocker: open, archived, deleted.
+	State string `json:"state" enum:"done,open,archived,deleted"`
+}
+
 // Agent is a principal at work on boards that the viewer may see; its numbers
 // are of those boards alone.
 type Agent struct {

@@ -21,6 +21,7 @@ ALTER TABLE tickets ADD COLUMN lease_expires_at TEXT;
 -- What claim-next could take, were its column of kind backlog: in its order.
 CREATE INDEX idx_tickets_ready ON tickets (board_id, column_id, weight DESC, rank, id)
 	WHERE archived = 0 AND lease_fence IS NULL AND open_deps = 0;
+CREATE INDEX idx_tickets_blocked ON tickets (board_id, id) WHERE open_deps > 0;
 CREATE INDEX idx_tickets_lease_holder_id ON tickets (lease_holder_id) WHERE lease_holder_id IS NOT NULL;
 
 ALTER TABLE users ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
