@@ -65,6 +65,9 @@ type Config struct {
 	LoginsPerAddress Limit // 30 failures, then one per 6 s
 	LoginsPerAccount Limit // 10 failures, then one per 30 s
 	Registrations    Limit // per address: 5, then one per 12 min (5 an hour)
+	// AgentCommands is per agent: 600, then one per 100 ms (600 a minute). A
+	// negative Burst is no limit.
+	AgentCommands Limit
 
 	Now    func() time.Time // time.Now
 	Logger *slog.Logger     // discards
@@ -104,6 +107,7 @@ func (c Config) withDefaults() Config {
 	orLimit(&c.LoginsPerAddress, Limit{Burst: 30, Every: 6 * time.Second})
 	orLimit(&c.LoginsPerAccount, Limit{Burst: 10, Every: 30 * time.Second})
 	orLimit(&c.Registrations, Limit{Burst: 5, Every: 12 * time.Minute})
+	orLimit(&c.AgentCommands, Limit{Burst: 600, Every: 100 * time.Millisecond})
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -146,6 +150,9 @@ func (c Config) validate() error {
 			errs = append(errs, fmt.Errorf("limit of %s needs a burst and an interval", name))
 		}
 	}
+	if l := c.AgentCommands; l.Burst >= 0 && (l.Burst == 0 || l.Every <= 0) {
+		errs = append(errs, errors.New("limit of agent commands needs a burst and an interval, or a negative burst for none"))
+	}
 	return errors.Join(errs...)
 }
 
@@ -167,6 +174,7 @@ type Service struct {
 	byAddress     *limiter
 	byAccount     *limiter
 	registrations *limiter
+	commands      *limiter // of agents
 
 	mu   sync.Mutex
 	stop context.CancelFunc
@@ -206,6 +214,7 @@ func New(cfg Config, db Updater, users Users) (*Service, error) {
 		byAddress:     newLimiter(cfg.LoginsPerAddress, cfg.MaxKeys),
 		byAccount:     newLimiter(cfg.LoginsPerAccount, cfg.MaxKeys),
 		registrations: newLimiter(cfg.Registrations, cfg.MaxKeys),
+		commands:      newLimiter(cfg.AgentCommands, cfg.MaxKeys),
 	}
 	s.tickets.held = make(map[digest]ticket)
 	s.tickets.perUser = make(map[int64]int)

@@ -39,10 +39,7 @@ func newLimiter(limit Limit, maxKeys int) *limiter {
 // take uses one token of the key's bucket and returns how to give it back. With
 // none left it takes nothing and returns how long to wait.
 func (l *limiter) take(now time.Time, key string) (refund func(), wait time.Duration) {
-	l.mu.Lock()
-	bucket := l.bucket(now, key)
-	l.mu.Unlock()
-	r := bucket.ReserveN(now, 1)
+	r := l.of(now, key).ReserveN(now, 1)
 	if !r.OK() {
 		return nil, l.limit.Every
 	}
@@ -51,6 +48,12 @@ func (l *limiter) take(now time.Time, key string) (refund func(), wait time.Dura
 		return nil, wait
 	}
 	return func() { r.CancelAt(now) }, 0
+}
+
+func (l *limiter) of(now time.Time, key string) *rate.Limiter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.bucket(now, key)
 }
 
 // bucket is called with mu held.

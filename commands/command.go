@@ -20,6 +20,10 @@ type Command interface {
 	target() (board, ticket Ref)
 }
 
+// Target names the existing board or ticket that a command is about, one of
+// them; both are empty for commands about users and for CreateBoard.
+func Target(cmd Command) (board, ticket Ref) { return cmd.target() }
+
 // Ref names a board, ticket or column by id ("12") or by key or name ("WEB",
 // "WEB-12", "In Progress"). In JSON it is a string or an integer.
 type Ref string

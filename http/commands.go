@@ -106,64 +106,31 @@ func (s *Server) commandRoutes() {
 				c.body = body
 				c.gin.Request.Header.Set("Idempotency-Key", id)
 			}
-			return s.write(c, func(_ context.Context, r *commands.Receipt) (answer, error) {
-				reply := commandsReply{Position: r.Position, Events: make([]*events.Envelope, len(r.Events))}
-				for i := range r.Events {
-					reply.Events[i] = &r.Events[i]
-				}
-				return answer{view: reply}, nil
-			}, cmds...)
+			return s.write(c, eventsReply, cmds...)
 		})
+}
+
+// eventsReply is a shape: the position and the events.
+func eventsReply(_ context.Context, r *commands.Receipt) (answer, error) {
+	reply := commandsReply{Position: r.Position, Events: make([]*events.Envelope, len(r.Events))}
+	for i := range r.Events {
+		reply.Events[i] = &r.Events[i]
+	}
+	return answer{view: reply}, nil
 }
 
 // target finds the board and ticket that a command changes, ticket 0 for the
 // board itself.
 func (s *Server) target(ctx context.Context, cmd commands.Command) (board, ticket int64, ok bool) {
-	ref := commands.Ref("")
-	switch c := cmd.(type) {
-	case commands.UpdateTicket:
-		ref = c.Ticket
-	case commands.MoveTicket:
-		ref = c.Ticket
-	case commands.AssignTicket:
-		ref = c.Ticket
-	case commands.ArchiveTicket:
-		ref = c.Ticket
-	case commands.RestoreTicket:
-		ref = c.Ticket
-	case commands.DeleteTicket:
-		ref = c.Ticket
-	}
-	if ref != "" {
-		board, ticket, err := s.ticketID(ctx, ref)
-		return board, ticket, err == nil
-	}
-	switch c := cmd.(type) {
-	case commands.UpdateBoard:
-		ref = c.Board
-	case commands.ArchiveBoard:
-		ref = c.Board
-	case commands.RestoreBoard:
-		ref = c.Board
-	case commands.DeleteBoard:
-		ref = c.Board
-	case commands.SetColumns:
-		ref = c.Board
-	case commands.AddColumn:
-		ref = c.Board
-	case commands.UpdateColumn:
-		ref = c.Board
-	case commands.MoveColumn:
-		ref = c.Board
-	case commands.RemoveColumn:
-		ref = c.Board
-	case commands.SetMember:
-		ref = c.Board
-	case commands.RemoveMember:
-		ref = c.Board
+	onBoard, onTicket := commands.Target(cmd)
+	var err error
+	switch {
+	case onTicket != "":
+		board, ticket, err = s.ticketID(ctx, onTicket)
+	case onBoard != "":
+		board, err = s.boardID(ctx, onBoard)
 	default:
 		return 0, 0, false
 	}
-	board, err := s.boardID(ctx, ref)
-	return board, 0, err == nil
+	return board, ticket, err == nil
 }

@@ -3,6 +3,7 @@ package http
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/agent-kanban/agent-kanban/auth"
@@ -11,7 +12,7 @@ import (
 	"github.com/agent-kanban/agent-kanban/readmodel"
 )
 
-// Deps is everything the server stands on. All of it is required.
+// Deps is everything the server stands on. All of it but MCP is required.
 type Deps struct {
 	Commands  Commands
 	Queries   *readmodel.Queries
@@ -22,6 +23,9 @@ type Deps struct {
 	Timeline  Timeline
 	// Subscribe returns a cursor that starts after a position.
 	Subscribe func(after int64) Subscription
+	// MCP makes the handler of /mcp and of its metadata; nil = there is none. api
+	// is the whole server, so that tools go through the same door as everybody.
+	MCP func(api http.Handler) http.Handler
 }
 
 func (d Deps) validate() error {

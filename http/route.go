@@ -40,6 +40,7 @@ type answer struct {
 	view     any    // encoded as JSON
 	ready    []byte // JSON that is ready to send; wins over view
 	version  int64  // for the ETag, 0 = none
+	variant  string // what may differ at the same version
 	location string
 	position int64 // for Kanban-Position, 0 = none
 	done     bool  // the handler has written everything itself
@@ -143,7 +144,7 @@ func (s *Server) answer(c *call, o *op, a *answer) {
 		h.Set("Kanban-Position", strconv.FormatInt(a.position, 10))
 	}
 	if a.version > 0 {
-		tag := etag(a.version)
+		tag := etag(a.version, a.variant)
 		h.Set("ETag", tag)
 		if !o.write() {
 			h.Set("Cache-Control", "private, no-cache")
@@ -180,7 +181,14 @@ func (s *Server) answer(c *call, o *op, a *answer) {
 
 const jsonType = "application/json"
 
-func etag(version int64) string { return `"v` + strconv.FormatInt(version, 10) + `"` }
+// etag is "v12", or "v12.variant"; If-Match is about the number alone.
+func etag(version int64, variant string) string {
+	tag := `"v` + strconv.FormatInt(version, 10)
+	if variant != "" {
+		tag += "." + variant
+	}
+	return tag + `"`
+}
 
 // matches compares weakly, as If-None-Match wants it.
 func matches(header, tag string) bool {

@@ -52,11 +52,17 @@ func (s *Server) routes() error {
 	s.boardRoutes()
 	s.timeRoutes()
 	s.ticketRoutes()
+	s.claimRoutes()
+	s.acceptanceRoutes()
+	s.agentRoutes()
+	s.bulkRoutes()
 	s.commentRoutes()
 	s.historyRoutes()
 	s.commandRoutes()
+	s.undoRoutes()
 	s.logRoutes()
 	s.liveRoutes()
+	s.mcpRoutes()
 	if err := s.staticRoutes(); err != nil {
 		return err
 	}

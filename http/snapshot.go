@@ -78,6 +78,7 @@ type snapshotCache struct {
 	mu      sync.Mutex
 	entries map[int64]*encodedSnapshot
 	touched map[int64]int64 // board to its last event's position
+	dropped map[int64]int64 // board to the clock of its last drop
 	size    int
 	clock   int64
 }
@@ -86,6 +87,7 @@ type snapshotCache struct {
 type encodedSnapshot struct {
 	rest     []byte
 	position int64 // read at
+	begun    int64 // by the cache's clock
 	used     int64
 }
 
@@ -93,7 +95,7 @@ type encodedSnapshot struct {
 const snapshotCacheBytes = 32 << 20
 
 func newSnapshotCache() *snapshotCache {
-	return &snapshotCache{entries: map[int64]*encodedSnapshot{}, touched: map[int64]int64{}}
+	return &snapshotCache{entries: map[int64]*encodedSnapshot{}, touched: map[int64]int64{}, dropped: map[int64]int64{}}
 }
 
 func (sc *snapshotCache) touch(batch []events.Envelope) {
@@ -104,6 +106,26 @@ func (sc *snapshotCache) touch(batch []events.Envelope) {
 			sc.touched[e.BoardID] = e.Position
 		}
 	}
+}
+
+// drop forgets a board of which something changed that is no event: a lease was
+// renewed. What is being read meanwhile is not kept either.
+func (sc *snapshotCache) drop(board int64) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.clock++
+	sc.dropped[board] = sc.clock
+	if e := sc.entries[board]; e != nil {
+		sc.size -= len(e.rest)
+		delete(sc.entries, board)
+	}
+}
+
+// begin is to be called before an entry is read.
+func (sc *snapshotCache) begin() *encodedSnapshot {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	return &encodedSnapshot{begun: sc.clock}
 }
 
 func (sc *snapshotCache) get(board int64) *encodedSnapshot {
@@ -121,7 +143,7 @@ func (sc *snapshotCache) get(board int64) *encodedSnapshot {
 func (sc *snapshotCache) put(board int64, e *encodedSnapshot) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	if len(e.rest) > snapshotCacheBytes/4 {
+	if len(e.rest) > snapshotCacheBytes/4 || sc.dropped[board] > e.begun {
 		return
 	}
 	if old := sc.entries[board]; old != nil {
@@ -166,6 +188,7 @@ func (s *Server) snapshot(ctx context.Context, board int64) (answer, error) {
 	if a, ok := cached(); ok {
 		return a, nil
 	}
+	e := s.shots.begin()
 	shot, err := s.deps.Queries.Snapshot(ctx, board)
 	if err != nil {
 		return answer{}, err
@@ -177,7 +200,7 @@ func (s *Server) snapshot(ctx context.Context, board int64) (answer, error) {
 		return answer{}, err
 	}
 	head := len(snapshotHead) + len(strconv.FormatInt(shot.Position, 10))
-	e := &encodedSnapshot{rest: buf.Bytes()[head:], position: shot.Position}
+	e.rest, e.position = buf.Bytes()[head:], shot.Position
 	if s.feed.Seen() > 0 && shot.Position >= s.feed.Begun() {
 		s.shots.put(board, e)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/agent-kanban/agent-kanban/commands"
@@ -55,12 +56,14 @@ type ticketPatch struct {
 	DueAt              optionalTime     `json:"due_at,omitzero" doc:"null removes it"`
 	Assignee           optionalName     `json:"assignee,omitzero" doc:"User name; null or empty = nobody"`
 	Column             commands.Ref     `json:"column,omitempty" doc:"Moves the ticket to the end of this column"`
+	Fence              int64            `json:"fence,omitempty" doc:"Of the claim you work under: refused with stale_claim once it has ended"`
 }
 
 func (p *ticketPatch) commands(ticket commands.Ref) []commands.Command {
 	update := commands.UpdateTicket{
 		Ticket: ticket, Title: p.Title, Description: p.Description, AcceptanceCriteria: p.AcceptanceCriteria,
 		Priority: p.Priority, Labels: p.Labels, DueAt: p.DueAt.at, ClearDue: p.DueAt.set && p.DueAt.at == nil,
+		Fence: p.Fence,
 	}
 	var cmds []commands.Command
 	if p.Title != nil || p.Description != nil || p.AcceptanceCriteria != nil || p.Priority != nil || p.Labels != nil || p.DueAt.set {
@@ -70,7 +73,7 @@ func (p *ticketPatch) commands(ticket commands.Ref) []commands.Command {
 		cmds = append(cmds, commands.AssignTicket{Ticket: ticket, Assignee: p.Assignee.name})
 	}
 	if p.Column != "" {
-		cmds = append(cmds, commands.MoveTicket{Ticket: ticket, Column: p.Column})
+		cmds = append(cmds, commands.MoveTicket{Ticket: ticket, Column: p.Column, Fence: p.Fence})
 	}
 	if len(cmds) == 0 {
 		return []commands.Command{update} // nothing asked: still answered with the ticket, or refused
@@ -83,6 +86,7 @@ type moveBody struct {
 	Before    commands.Ref `json:"before,omitempty" doc:"Ticket to go before"`
 	After     commands.Ref `json:"after,omitempty" doc:"Ticket to go after"`
 	OverLimit bool         `json:"over_limit,omitempty" doc:"Go past the WIP limit (pm only, recorded)"`
+	Fence     int64        `json:"fence,omitempty" doc:"Of the claim you work under"`
 }
 
 type assignBody struct {
@@ -147,7 +151,7 @@ func (s *Server) ticketRoutes() {
 	register(s, op{method: "GET", path: base + "/{id}", id: "get_ticket", summary: "A ticket", tag: tag, reply: ticket},
 		func(c *call, in *TicketPath) (answer, error) {
 			t, err := s.ticket(c, in.ref())
-			return answer{view: t, version: t.Version}, err
+			return answer{view: t, version: t.Version, variant: variant(&t)}, err
 		})
 	for _, method := range []string{"PUT", "PATCH"} {
 		suffix := map[string]string{"PATCH": "", "PUT": "_put"}[method]
@@ -177,7 +181,7 @@ func (s *Server) ticketRoutes() {
 		) (answer, error) {
 			b := &in.Body
 			return s.write(c, s.ticketReply(in.ID, false), commands.MoveTicket{
-				Ticket: in.ref(), Column: b.Column, Before: b.Before, After: b.After, OverLimit: b.OverLimit,
+				Ticket: in.ref(), Column: b.Column, Before: b.Before, After: b.After, OverLimit: b.OverLimit, Fence: b.Fence,
 			})
 		})
 	register(s, op{method: "POST", path: base + "/{id}/assign", id: "assign_ticket", summary: "Make somebody responsible", tag: tag, reply: ticket},
@@ -218,12 +222,25 @@ func (s *Server) ticketReply(ref string, created bool) shape {
 		if err != nil {
 			return answer{}, err
 		}
-		a := answer{view: t, version: t.Version}
+		a := answer{view: t, version: t.Version, variant: variant(&t)}
 		if created {
 			a.location = locate("tickets", t.ID)
 		}
 		return a, nil
 	}
+}
+
+// variant tells what a ticket shows besides its version: it is blocked by what
+// becomes of other tickets, and a heartbeat renews its lease without an event.
+func variant(t *readmodel.Ticket) string {
+	text := ""
+	if t.Blocked {
+		text = "b"
+	}
+	if t.Lease != nil {
+		text += "l" + strconv.FormatInt(t.Lease.ExpiresAt.UnixMicro(), 36)
+	}
+	return text
 }
 
 func (s *Server) ticketAfter(ctx context.Context, r *commands.Receipt, ref string) (readmodel.Ticket, error) {

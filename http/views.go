@@ -36,14 +36,30 @@ func ticketView(t *commands.Ticket) readmodel.Ticket {
 		Title: t.Title, Description: t.Description, AcceptanceCriteria: t.AcceptanceCriteria,
 		Priority: t.Priority, Labels: t.Labels,
 		ColumnID: t.ColumnID, CurrentColumn: t.Column, Rank: t.Rank, DueAt: t.DueAt,
-		Archived: t.Archived, Version: t.Version,
+		Archived: t.Archived, Checklist: t.Checklist, Evidence: t.Evidence,
+		DependsOn: make([]string, len(t.DependsOn)), Blocked: t.Blocked, Version: t.Version,
 		CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt, ColumnEnteredAt: t.ColumnEnteredAt, CreatedBy: t.CreatedBy,
 	}
 	if v.Labels == nil {
 		v.Labels = []string{}
 	}
+	if v.Checklist == nil {
+		v.Checklist = []events.ChecklistItem{}
+	}
+	if v.Evidence == nil {
+		v.Evidence = []events.Evidence{}
+	}
+	for i, on := range t.DependsOn {
+		v.DependsOn[i] = on.Key
+	}
 	if t.Assignee != "" {
 		v.Assignee = &t.Assignee
+	}
+	if a := t.Approval; a != nil {
+		v.Approval = &readmodel.Approval{State: string(a.State), Version: a.Version, By: a.By, At: a.At, Note: a.Note}
+	}
+	if l := t.Lease; l != nil {
+		v.Lease = &readmodel.Lease{Fence: l.Fence, HolderID: l.HolderID, Holder: l.Holder, ClaimedAt: l.ClaimedAt, ExpiresAt: l.ExpiresAt}
 	}
 	return v
 }
@@ -52,7 +68,7 @@ func ticketView(t *commands.Ticket) readmodel.Ticket {
 func boardView(b *commands.Board) readmodel.Board {
 	return readmodel.Board{
 		ID: b.ID, Key: b.Key, Name: b.Name, Description: b.Description, Visibility: b.Visibility,
-		MaxClaims: b.MaxClaims, Columns: columnViews(b.Columns), Archived: b.Archived, Version: b.Version,
+		MaxClaims: b.MaxClaims, Columns: columnViews(b.Columns), Archived: b.Archived, Frozen: b.Frozen, Version: b.Version,
 		CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt, CreatedBy: b.CreatedBy,
 	}
 }
@@ -60,7 +76,7 @@ func boardView(b *commands.Board) readmodel.Board {
 func columnViews(columns []events.Column) []readmodel.Column {
 	views := make([]readmodel.Column, len(columns))
 	for i, c := range columns {
-		views[i] = readmodel.Column{ID: c.ID, Name: c.Name, Kind: c.Kind, WIPLimit: c.WIPLimit}
+		views[i] = readmodel.Column{ID: c.ID, Name: c.Name, Kind: c.Kind, WIPLimit: c.WIPLimit, Policy: c.Policy}
 	}
 	return views
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +45,7 @@ func (s *Server) meta(c *call) (commands.Meta, error) {
 
 func parseETag(tag string) (int64, error) {
 	digits := strings.TrimPrefix(strings.Trim(strings.TrimPrefix(strings.TrimSpace(tag), "W/"), `"`), "v")
+	digits, _, _ = strings.Cut(digits, ".") // see variant
 	version, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || version < 0 {
 		return 0, events.Errorf(events.CodeInvalid, `If-Match must be one ETag as the server sent it, for example "v12".`)
@@ -65,10 +68,35 @@ func (s *Server) writeAs(c *call, meta commands.Meta, build shape, cmds ...comma
 		// Each command moves the version on, so the second could never match.
 		return answer{}, events.Errorf(events.CodeInvalid, "If-Match is for one change, and this request makes %d. Make them one by one, or leave If-Match out.", len(cmds))
 	}
+	if err := s.charge(c, len(cmds)); err != nil {
+		return answer{}, err
+	}
 	r, err := s.deps.Commands.Do(c.ctx(), meta, cmds...)
 	if err != nil {
 		return answer{}, s.explain(c, err, cmds)
 	}
+	if _, beat := cmds[0].(commands.Heartbeat); beat && r.Ticket != nil {
+		s.shots.drop(r.Ticket.BoardID) // no event will tell
+	}
+	return s.conclude(c, r, build)
+}
+
+// charge counts commands against the budget of an agent, and tells it what is
+// left.
+func (s *Server) charge(c *call, n int) error {
+	err := s.deps.Auth.AllowCommands(c.principal, n)
+	if b := s.deps.Auth.CommandBudget(c.principal); b.Limit > 0 {
+		// draft-ietf-httpapi-ratelimit-headers: quota and window; rest and when
+		// it is whole again.
+		h := c.gin.Writer.Header()
+		h.Set("RateLimit-Policy", fmt.Sprintf(`"commands";q=%d;w=%d`, b.Limit, int64(b.Window.Seconds())))
+		h.Set("RateLimit", fmt.Sprintf(`"commands";r=%d;t=%d`, b.Remaining, int64(math.Ceil(b.Reset.Seconds()))))
+	}
+	return err
+}
+
+// conclude answers a command that was carried out.
+func (s *Server) conclude(c *call, r commands.Receipt, build shape) (answer, error) {
 	if prefersMinimal(c.header("Prefer")) {
 		c.gin.Writer.Header().Set("Preference-Applied", "return=minimal")
 		return answer{view: minimal{r.Position}, position: r.Position}, nil
@@ -83,6 +111,7 @@ func (s *Server) writeAs(c *call, meta commands.Meta, build shape, cmds ...comma
 		if err := s.mayReadAgain(c, &r); err != nil {
 			return answer{}, err
 		}
+		var err error
 		if a, err = build(c.ctx(), &r); err != nil {
 			return answer{}, err
 		}
@@ -211,7 +240,7 @@ func (s *Server) newer(ctx context.Context, board, ticket, since int64) ([]*even
 		if err != nil {
 			return nil, err
 		}
-		if e.TicketID != ticket || isComment(e.Type) {
+		if e.TicketID != ticket || keepsVersion(e.Type) {
 			continue
 		}
 		if found = append(found, e); len(found) == newerLimit {
@@ -221,6 +250,12 @@ func (s *Server) newer(ctx context.Context, board, ticket, since int64) ([]*even
 	return found, nil
 }
 
-func isComment(t events.Type) bool {
-	return t == events.TypeCommentAdded || t == events.TypeCommentUpdated || t == events.TypeCommentDeleted
+// keepsVersion tells the events about a ticket that leave it as it is.
+func keepsVersion(t events.Type) bool {
+	switch t {
+	case events.TypeCommentAdded, events.TypeCommentUpdated, events.TypeCommentDeleted, events.TypeUsageRecorded:
+		return true
+	default:
+		return false
+	}
 }

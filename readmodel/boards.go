@@ -223,6 +223,17 @@ func (q *Queries) Access(ctx context.Context, board int64, viewer Viewer) (event
 	return role, nil
 }
 
+// SharedBoards lists the boards that both users are members of, oldest first.
+func (q *Queries) SharedBoards(ctx context.Context, user, other int64) ([]int64, error) {
+	var boards []int64
+	err := q.bun.NewSelect().Table("members").Column("board_id").Where("user_id = ?", user).
+		Where("board_id IN (SELECT board_id FROM members WHERE user_id = ?)", other).Order("board_id").Scan(ctx, &boards)
+	if err != nil {
+		return nil, fmt.Errorf("read shared boards: %w", err)
+	}
+	return boards, nil
+}
+
 // memberRow is a row of members.
 type memberRow struct {
 	bun.BaseModel `bun:"table:members,alias:m"`
