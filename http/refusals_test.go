@@ -13,6 +13,7 @@ import (
 
 	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/events"
+	"github.com/agent-kanban/agent-kanban/readmodel"
 )
 
 // scenario is one request and what its reply must and must not contain.
@@ -153,7 +154,10 @@ func TestStrangerSees404(t *testing.T) {
 	id := a.board()
 	ann := a.user("ann", false)
 	a.user("eve", false)
-	a.ticket(ann, id, "Secret plan")
+	a.do("POST", "/api/tickets", ann, fmt.Sprintf(`{"board_id":%d,"title":"Secret plan"}`, id), "Idempotency-Key: secret-plan").want(201)
+	a.agent("bot")
+	var bot readmodel.Agent
+	a.do("GET", "/api/agents/bot", ann, "").want(200).json(&bot)
 	a.do("POST", "/api/comments", ann, `{"ticket_id":1,"text":"Secret word"}`).want(201)
 	a.do("POST", "/api/boards", ann, `{"name":"Other","key":"OTH"}`).want(201)
 	var issued tokenView
@@ -210,6 +214,33 @@ func TestStrangerSees404(t *testing.T) {
 	add("DELETE", "/api/comments/1", "")
 	add("POST", "/api/commands", `{"type":"move_ticket","data":{"ticket":{ticket},"column":"Done"}}`)
 	add("POST", "/api/auth/tokens", `{"name":"x","boards":[{board}]}`)
+	for _, path := range []string{"/ready", "/usage"} {
+		add("GET", "/api/boards/{board}"+path, "")
+	}
+	add("GET", "/api/agents?board={board}", "")
+	add("POST", "/api/boards/{board}/claim-next", `{"wait_seconds":60}`)
+	add("POST", "/api/boards/{board}/freeze", `{"reason":"x"}`)
+	add("POST", "/api/boards/{board}/unfreeze", "")
+	add("POST", "/api/boards/{board}/undo", `{"actor":"ann","since":0}`)
+	add("POST", "/api/commands/secret-plan/undo", "")
+	for _, path := range []string{"/dependencies", "/usage"} {
+		add("GET", "/api/tickets/{ticket}"+path, "")
+	}
+	for path, body := range map[string]string{
+		"/claim": "", "/heartbeat": `{"fence":1}`, "/release": "", "/complete": `{"fence":1}`, "/request-approval": "",
+		"/approve": "", "/reject": "", "/dependencies": `{"depends_on":{ticket}}`, "/checklist": `{"item":1,"done":true}`,
+		"/evidence": `{"kind":"note","text":"x"}`, "/usage": `{"input_tokens":1}`,
+	} {
+		add("POST", "/api/tickets/{ticket}"+path, body)
+	}
+	add("PUT", "/api/tickets/{ticket}/checklist", `{"items":[{"text":"x"}]}`)
+	add("DELETE", "/api/tickets/{ticket}/dependencies/1", "")
+	for _, agent := range []string{"bot", fmt.Sprint(bot.ID)} {
+		add("GET", "/api/agents/"+agent, "")
+		add("POST", "/api/agents/"+agent+"/pause", `{"reason":"x"}`)
+		add("POST", "/api/agents/"+agent+"/pause", `{"board":{board}}`)
+		add("POST", "/api/agents/"+agent+"/resume", "")
+	}
 
 	for _, who := range []string{"eve", issued.Token} {
 		for i := range rows {
@@ -219,6 +250,10 @@ func TestStrangerSees404(t *testing.T) {
 		a.run(t, []scenario{
 			{method: "GET", url: "/api/tickets", user: who, status: 200, lacks: []string{"Secret"}},
 			{method: "GET", url: "/api/tickets?q=Secret", user: who, status: 200, has: []string{`"total":0`}},
+			{method: "GET", url: "/api/agents", user: who, status: 200, lacks: []string{`"bot"`}},
+			{method: "POST", url: "/api/bulk/tickets/move", user: who, body: `{"tickets":["WEB-1",1],"column":"Done"}`, status: 200, has: []string{`"succeeded":0`, `"not_found"`}, lacks: []string{"Secret"}},
+			{method: "POST", url: "/api/bulk/tickets/priority", user: who, body: `{"tickets":["WEB-1",1],"priority":"low"}`, status: 200, has: []string{`"succeeded":0`, `"not_found"`}, lacks: []string{"Secret"}},
+			{method: "POST", url: "/api/bulk/tickets/assign", user: who, body: `{"tickets":["WEB-1",1],"assignee":"eve"}`, status: 200, has: []string{`"succeeded":0`, `"not_found"`}, lacks: []string{"Secret"}},
 			{method: "GET", url: "/api/boards", user: who, status: 200, lacks: []string{`"WEB"`}},
 			{method: "GET", url: "/api/events?limit=1000", user: who, status: 200, lacks: []string{"Secret", `"/boards/1"`}},
 		})
