@@ -23,6 +23,8 @@ func (a *app) ticketCommand() *cobra.Command {
 	cmd.AddCommand(
 		a.ticketCreate(), a.ticketList(), a.ticketShow(), a.ticketMove(), a.ticketEdit(), a.ticketAssign(),
 		a.ticketArchive(), a.ticketRestore(), a.ticketDelete(), a.ticketHistory(),
+		a.ticketPlan(), a.ticketDepend(), a.ticketChecklist(), a.ticketCheck(), a.ticketEvidence(),
+		a.ticketRequestApproval(), a.ticketApprove(), a.ticketReject(), a.ticketUsage(),
 	)
 	return cmd
 }
