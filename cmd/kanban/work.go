@@ -152,37 +152,6 @@ func (a *app) printClaimed(got *client.Claimed) error {
 	return err
 }
 
-// writeTask writes what is to be done.
-func writeTask(b *strings.Builder, t *readmodel.Ticket) {
-	for _, part := range []struct{ title, text string }{
-		{"", t.Description}, {"Acceptance criteria:\n", t.AcceptanceCriteria},
-	} {
-		if part.text != "" {
-			fmt.Fprintf(b, "\n%s%s\n", part.title, cleanText(part.text))
-		}
-	}
-	if len(t.Checklist) > 0 {
-		fmt.Fprintf(b, "\nChecklist (%s):\n", progress(t.Checklist))
-	}
-	for _, item := range t.Checklist {
-		mark := " "
-		if item.Done {
-			mark = "x"
-		}
-		fmt.Fprintf(b, "  [%s] %d  %s\n", mark, item.ID, clean(item.Text))
-	}
-}
-
-func progress(items []events.ChecklistItem) string {
-	done := 0
-	for _, item := range items {
-		if item.Done {
-			done++
-		}
-	}
-	return fmt.Sprintf("%d/%d", done, len(items))
-}
-
 func (a *app) claimCommand() *cobra.Command {
 	var lease time.Duration
 	cmd := &cobra.Command{
