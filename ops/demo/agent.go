@@ -22,12 +22,21 @@ type agent struct {
 	ticket *readmodel.Ticket
 	fence  int64
 	todo   []task // on the ticket; empty = claim another
+	waits  bool   // and has said so
 }
 
-// task is one call about the ticket that the agent holds.
+// task is one call about the ticket that the agent holds. A kind of "" is none,
+// or one that takes its time on purpose: it is not measured.
 type task struct {
 	kind string
 	do   func(ctx context.Context, r *run) error
+}
+
+func (t *task) run(ctx context.Context, r *run) (*events.Error, error) {
+	if t.kind == "" {
+		return refusal(t.do(ctx, r))
+	}
+	return refusal(r.meter.call(t.kind, func() error { return t.do(ctx, r) }))
 }
 
 // between is a while of that many seconds, to the millisecond.
@@ -41,14 +50,26 @@ func (a *agent) act(ctx context.Context, r *run) (time.Duration, error) {
 	}
 	next := a.todo[0]
 	a.todo = a.todo[1:]
-	refused, err := refusal(r.meter.call(next.kind, func() error { return next.do(ctx, r) }))
-	if err != nil {
+	refused, err := next.run(ctx, r)
+	switch {
+	case err != nil:
 		return 0, err
+	case refused != nil:
+		return between(a.rng, 2, 5), a.refused(r, next, refused)
+	case next.kind == "release":
+		return between(a.rng, 5, 9), nil // somebody else may have more luck with it
 	}
-	if refused == nil {
-		return between(a.rng, 1, 4), nil
+	a.waits = false
+	return between(a.rng, 1, 4), nil
+}
+
+// wait says once that the agent waits.
+func (a *agent) wait(r *run, ticket string, code events.Code) error {
+	if a.waits {
+		return nil
 	}
-	return between(a.rng, 2, 5), a.refused(r, next, refused)
+	a.waits = true
+	return r.say(a.name, ticket, fmt.Sprintf("waits (%s)", code))
 }
 
 // refused decides how to go on after a refusal.
@@ -56,7 +77,7 @@ func (a *agent) refused(r *run, what task, e *events.Error) error {
 	switch e.Code {
 	case events.CodeWIPLimit, events.CodePaused, events.CodeFrozen, events.CodeRateLimited, events.CodeUnavailable:
 		a.todo = append([]task{what}, a.todo...) // it will pass
-		return r.say(a.name, a.ticket.Key, fmt.Sprintf("waits (%s)", e.Code))
+		return a.wait(r, a.ticket.Key, e.Code)
 	case events.CodeStaleClaim:
 		a.todo = nil
 		return r.say(a.name, a.ticket.Key, fmt.Sprintf("comes back too late and is refused (%s)", e.Code))
@@ -79,11 +100,11 @@ func (a *agent) claim(ctx context.Context, r *run) (time.Duration, error) {
 	case err != nil:
 		return 0, err
 	case refused != nil:
-		return between(a.rng, 4, 8), r.say(a.name, "", fmt.Sprintf("waits (%s)", refused.Code))
+		return between(a.rng, 4, 8), a.wait(r, "", refused.Code)
 	case got.Ticket == nil:
 		return between(a.rng, 2, 4), nil
 	}
-	a.ticket, a.fence = got.Ticket, got.Lease.Fence
+	a.ticket, a.fence, a.waits = got.Ticket, got.Lease.Fence, false
 	a.todo = a.plan(r)
 	return between(a.rng, 1, 3), nil
 }
@@ -174,7 +195,7 @@ func (a *agent) release(note string) task {
 
 // silence is a while in which nothing is heard of the agent.
 func (a *agent) silence() task {
-	return task{"silence", func(_ context.Context, r *run) error {
+	return task{"", func(_ context.Context, r *run) error {
 		return r.say(a.name, a.ticket.Key, "falls silent")
 	}}
 }
@@ -186,14 +207,17 @@ var errStillHeld = errors.New("the server has not ended a lease that ran out")
 // and everybody waits until the server has ended it. So the end has its place in
 // the order of things, whatever the speed.
 func (a *agent) lose() task {
-	return task{"lose", func(ctx context.Context, r *run) error {
-		got, err := a.api.Heartbeat(ctx, a.ref(), a.fence, r.w.cfg.ShortLease)
+	return task{"", func(ctx context.Context, r *run) error {
+		err := r.meter.call("heartbeat", func() error {
+			_, err := a.api.Heartbeat(ctx, a.ref(), a.fence, r.w.cfg.ShortLease)
+			return err
+		})
 		if err != nil {
 			return err
 		}
 		waiting, cancel := context.WithTimeoutCause(ctx, r.w.cfg.ShortLease+20*time.Second, errStillHeld)
 		defer cancel()
-		q := client.EventQuery{After: r.position, Ticket: got.Ticket.Key, Types: []events.Type{events.TypeLeaseExpired, events.TypeTicketReleased}}
+		q := client.EventQuery{After: r.position, Ticket: a.ticket.Key, Types: []events.Type{events.TypeLeaseExpired, events.TypeTicketReleased}}
 		for e, err := range r.w.person.Follow(waiting, q, nil) {
 			if err != nil {
 				return err

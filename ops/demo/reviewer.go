@@ -24,7 +24,7 @@ func (v *reviewer) act(ctx context.Context, r *run) (time.Duration, error) {
 	}
 	next := v.todo[0]
 	v.todo = v.todo[1:]
-	refused, err := refusal(r.meter.call(next.kind, func() error { return next.do(ctx, r) }))
+	refused, err := next.run(ctx, r)
 	if err != nil {
 		return 0, err
 	}
@@ -32,7 +32,7 @@ func (v *reviewer) act(ctx context.Context, r *run) (time.Duration, error) {
 		v.todo = nil
 		return between(v.rng, 1, 3), r.say(Reviewer, "", fmt.Sprintf("is refused (%s)", refused.Code))
 	}
-	return between(v.rng, 1, 2), nil
+	return between(v.rng, 0, 1), nil
 }
 
 func (v *reviewer) look(ctx context.Context, r *run) (time.Duration, error) {
@@ -54,7 +54,7 @@ func (v *reviewer) look(ctx context.Context, r *run) (time.Duration, error) {
 		return between(v.rng, 2, 4), nil
 	}
 	v.todo = v.verdict(r, oldest)
-	return between(v.rng, 2, 5), nil // for reading
+	return between(v.rng, 1, 3), nil // for reading
 }
 
 // verdict decides about a ticket. Nothing is rejected more than twice.

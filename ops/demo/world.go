@@ -93,6 +93,9 @@ func Prepare(ctx context.Context, cfg Config) (*World, error) {
 	return w, nil
 }
 
+// URL is where the server of the World answers.
+func (w *World) URL() string { return w.cfg.URL }
+
 // Close gives the connections back.
 func (w *World) Close() { w.transport.CloseIdleConnections() }
 
@@ -151,7 +154,7 @@ func (w *World) board(ctx context.Context) (err error) {
 	done := commands.ColumnSpec{Name: "Done", Kind: events.Done, Policy: &commands.PolicySpec{RequireChecklist: true, RequireEvidence: true}}
 	if w.cfg.Review {
 		columns = append(columns, commands.ColumnSpec{
-			Name: "Review", Kind: events.Review, WIPLimit: several(max(2, w.cfg.Agents/2)), Policy: done.Policy,
+			Name: "Review", Kind: events.Review, WIPLimit: several(max(2, w.cfg.Agents)), Policy: done.Policy,
 		})
 		done.Policy = &commands.PolicySpec{Approval: true, AllowFrom: []commands.Ref{"Review"}}
 	}
