@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"http/client":      {"events", "commands", "readmodel"},
 	"ops":              {"events", "commands", "readmodel", "migrations"},
 	"ops/legacy":       {"events", "commands"},
+	"ops/demo":         {"events", "commands", "readmodel", "http/client"},
 	"embedded":         {},
 	"migrations":       {},
 }

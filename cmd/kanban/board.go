@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +25,8 @@ func (a *app) boardCommand() *cobra.Command {
 		a.boardAct("archive", "Make a board read only and hide it from lists", (*client.Client).ArchiveBoard),
 		a.boardAct("restore", "Bring an archived board back", (*client.Client).RestoreBoard),
 		a.boardDelete(), a.columnsCommand(), a.membersCommand(),
+		a.boardReady(), a.boardUsage(), a.boardUndo(), a.boardFreeze(),
+		a.boardAct("unfreeze", "Let everybody work on a frozen board again", (*client.Client).UnfreezeBoard),
 	)
 	return cmd
 }
@@ -96,6 +95,9 @@ func (a *app) printBoard(b *readmodel.Board) error {
 	if b.Archived {
 		state = " (archived)"
 	}
+	if b.Frozen {
+		state += " (frozen)"
+	}
 	_, err := fmt.Fprintf(a.stdout, "%s  %s%s\n", b.Key, clean(b.Name), state)
 	return err
 }
@@ -154,122 +156,6 @@ func pages[T any](ctx context.Context, limit int, next func(context.Context, cli
 			return out, nil
 		}
 	}
-}
-
-func (a *app) boardShow() *cobra.Command {
-	return &cobra.Command{
-		Use:     "show BOARD",
-		Short:   "Draw a board in the terminal",
-		Example: "  kanban board show WEB\n  kanban board show 1 --json",
-		Args:    args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect()
-			if err != nil {
-				return err
-			}
-			shot, err := c.Snapshot(cmd.Context(), commands.Ref(args[0]), "")
-			if err != nil {
-				return err
-			}
-			return a.printSnapshot(&shot)
-		},
-	}
-}
-
-func (a *app) printSnapshot(shot *readmodel.Snapshot) error {
-	if a.json {
-		return a.printJSON(shot)
-	}
-	width, ok := terminal(a.stdout)
-	if !ok {
-		width = 100
-	}
-	return drawBoard(a.stdout, shot, width)
-}
-
-const (
-	columnGap = 2
-	minColumn = 18 // narrower, a title says nothing
-	maxColumn = 40
-)
-
-// drawBoard writes the columns side by side, below each other where they would
-// be too narrow.
-func drawBoard(w io.Writer, shot *readmodel.Snapshot, width int) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s  (position %d)\n\n", shot.Board.Key, clean(shot.Board.Name), shot.Position)
-	cells := make([][]string, len(shot.Columns))
-	for i, col := range shot.Columns {
-		var cards []string
-		for j := range shot.Tickets {
-			if t := &shot.Tickets[j]; t.ColumnID == col.ID {
-				cards = append(cards, card(t))
-			}
-		}
-		count := strconv.Itoa(len(cards))
-		if col.WIPLimit != nil {
-			count += "/" + strconv.Itoa(*col.WIPLimit)
-		}
-		cells[i] = append([]string{fmt.Sprintf("%s (%s)", clean(col.Name), count)}, cards...)
-	}
-	each := maxColumn
-	if n := len(cells); n > 0 {
-		each = min(maxColumn, (width-columnGap*(n-1))/n)
-	}
-	if each < minColumn {
-		for _, col := range cells {
-			fmt.Fprintln(&b, cut(col[0], width))
-			for _, c := range col[1:] {
-				fmt.Fprintln(&b, "  "+cut(c, width-2))
-			}
-		}
-	} else {
-		sideBySide(&b, cells, each)
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-func sideBySide(b *strings.Builder, cells [][]string, width int) {
-	height := 0
-	for _, col := range cells {
-		height = max(height, len(col))
-	}
-	for row := range height {
-		line := ""
-		for i, col := range cells {
-			text := ""
-			if row < len(col) {
-				text = cut(col[row], width)
-			}
-			if i < len(cells)-1 {
-				text += strings.Repeat(" ", width+columnGap-utf8.RuneCountInString(text))
-			}
-			line += text
-		}
-		fmt.Fprintln(b, strings.TrimRight(line, " "))
-		if row == 0 {
-			rule := strings.Repeat("─", width)
-			fmt.Fprintln(b, strings.Join(slices.Repeat([]string{rule}, len(cells)), strings.Repeat(" ", columnGap)))
-		}
-	}
-}
-
-// card is a ticket in one line: the key first, since that is what one types next.
-func card(t *readmodel.Ticket) string {
-	s := t.Key
-	switch t.Priority {
-	case events.Urgent:
-		s += " !!"
-	case events.High:
-		s += " !"
-	case events.Medium, events.Low:
-	}
-	s += " " + clean(t.Title)
-	if t.Assignee != nil {
-		s += " @" + clean(*t.Assignee)
-	}
-	return s
 }
 
 func (a *app) boardEdit() *cobra.Command {

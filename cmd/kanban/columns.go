@@ -17,6 +17,7 @@ func (a *app) columnsCommand() *cobra.Command {
 		Example: `  kanban board columns WEB
   kanban board columns add WEB "Ready for QC" --wip 3 --index 2
   kanban board columns edit WEB "In Progress" --wip 5
+  kanban board columns edit WEB Done --approval --allow-from "Ready for QC"
   kanban board columns move WEB "Blocked" 0
   kanban board columns remove WEB "Blocked"`,
 		Args: args(cobra.ExactArgs(1)),
@@ -46,9 +47,9 @@ func (a *app) printColumns(b *readmodel.Board) error {
 		if c.WIPLimit != nil {
 			limit = strconv.Itoa(*c.WIPLimit)
 		}
-		rows[i] = []string{strconv.FormatInt(c.ID, 10), c.Name, string(c.Kind), limit}
+		rows[i] = []string{strconv.FormatInt(c.ID, 10), c.Name, string(c.Kind), limit, policyText(b, c.Policy)}
 	}
-	return table(a.stdout, "ID NAME KIND WIP", rows)
+	return table(a.stdout, "ID NAME KIND WIP POLICY", rows)
 }
 
 // changeColumns carries out one command and shows the columns after it.
@@ -70,6 +71,7 @@ func (a *app) changeColumns(cmd *cobra.Command, board commands.Ref, change comma
 func (a *app) columnAdd() *cobra.Command {
 	var kind string
 	var wip, index int
+	var policy policyFlags
 	cmd := &cobra.Command{
 		Use:     "add BOARD NAME",
 		Short:   "Add a column, at the end unless --index says where",
@@ -86,27 +88,33 @@ func (a *app) columnAdd() *cobra.Command {
 			if cmd.Flags().Changed("index") {
 				in.Index = &index
 			}
+			in.Column.Policy = policy.over(cmd, events.Policy{})
 			return a.changeColumns(cmd, in.Board, in)
 		},
 	}
 	cmd.Flags().StringVar(&kind, "kind", "", "backlog, active, blocked, review or done (default: guessed from the name)")
 	cmd.Flags().IntVar(&wip, "wip", 0, "most tickets at once (0 = no limit)")
 	cmd.Flags().IntVar(&index, "index", 0, "place, 0 is leftmost")
+	policy.add(cmd)
 	return cmd
 }
 
 func (a *app) columnEdit() *cobra.Command {
 	var name, kind string
 	var wip int
+	var policy policyFlags
 	cmd := &cobra.Command{
-		Use:     "edit BOARD COLUMN",
-		Short:   "Rename a column, change its kind or its WIP limit",
-		Example: "  kanban board columns edit WEB \"In Progress\" --name Doing --wip 5\n  kanban board columns edit WEB Doing --wip 0   # no limit",
-		Args:    args(cobra.ExactArgs(2)),
+		Use:   "edit BOARD COLUMN",
+		Short: "Rename a column, change its kind, its WIP limit or what a ticket needs to enter it",
+		Example: `  kanban board columns edit WEB "In Progress" --name Doing --wip 5
+  kanban board columns edit WEB Doing --wip 0   # no limit
+  kanban board columns edit WEB "Ready for QC" --require-checklist --require-evidence
+  kanban board columns edit WEB Done --approval=false`,
+		Args: args(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			flags := cmd.Flags()
-			if !flags.Changed("name") && !flags.Changed("kind") && !flags.Changed("wip") {
-				return usagef("nothing to change: give at least one of --name, --kind, --wip")
+			if !flags.Changed("name") && !flags.Changed("kind") && !flags.Changed("wip") && !policy.changed(cmd) {
+				return usagef("nothing to change: give at least one of --name, --kind, --wip, --require-checklist, --require-evidence, --approval, --allow-from")
 			}
 			c, err := a.connect()
 			if err != nil {
@@ -120,7 +128,7 @@ func (a *app) columnEdit() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			spec := commands.ColumnSpec{ID: col.ID, Name: col.Name, Kind: col.Kind, WIPLimit: col.WIPLimit}
+			spec := commands.ColumnSpec{ID: col.ID, Name: col.Name, Kind: col.Kind, WIPLimit: col.WIPLimit, Policy: policy.over(cmd, col.Policy)}
 			if flags.Changed("name") {
 				spec.Name = name
 			}
@@ -139,6 +147,7 @@ func (a *app) columnEdit() *cobra.Command {
 	cmd.Flags().StringVar(&name, "name", "", "new name")
 	cmd.Flags().StringVar(&kind, "kind", "", "backlog, active, blocked, review or done")
 	cmd.Flags().IntVar(&wip, "wip", 0, "most tickets at once (0 = no limit)")
+	policy.add(cmd)
 	return cmd
 }
 

@@ -28,6 +28,10 @@ func (a *app) text(arg string) (string, error) {
 	if arg != "-" {
 		return arg, nil
 	}
+	if a.stdinRead {
+		return "", usagef("standard input can be read once: only one text may be -")
+	}
+	a.stdinRead = true
 	text, err := io.ReadAll(io.LimitReader(a.stdin, 1<<20))
 	if err != nil {
 		return "", fmt.Errorf("read standard input: %w", err)

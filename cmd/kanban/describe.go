@@ -94,6 +94,9 @@ func describe(e *events.Envelope) string {
 	case events.LogImported:
 		return fmt.Sprintf("imported %s: %d boards, %d tickets", f.Source, f.Boards, f.Tickets)
 	default:
+		if text := describeWork(fact); text != "" {
+			return text
+		}
 		return string(e.Type)
 	}
 }

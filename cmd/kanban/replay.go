@@ -63,7 +63,7 @@ than a second.`,
 			if err != nil {
 				return err
 			}
-			return a.printSnapshot(&shot)
+			return a.printSnapshot(&shot, 0)
 		},
 	}
 	flags := cmd.Flags()
@@ -118,7 +118,7 @@ func (a *app) playBack(ctx context.Context, c *client.Client, board string, spee
 		return err
 	}
 	fmt.Fprintln(a.stdout)
-	return a.printSnapshot(&shot)
+	return a.printSnapshot(&shot, 0)
 }
 
 // pause rests for d, but never long and never backwards.

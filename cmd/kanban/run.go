@@ -19,11 +19,14 @@ import (
 	"github.com/agent-kanban/agent-kanban/http/client"
 )
 
-// Exit codes. 5 is reserved for an agent that finds no ticket to work on.
+// Exit codes. An agent that works in a loop need not read texts to know what to
+// do next: 4 is to wait for work, 5 is to drop what it does and look for other.
 const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitNoWork = 4 // nothing is ready to be claimed
+	exitLost   = 5 // somebody else holds the ticket, or the claim has ended
 )
 
 // app is what the subcommands share: the streams of the process and the global
@@ -35,6 +38,7 @@ type app struct {
 
 	url, token, dataDir string
 	json                bool
+	stdinRead           bool // for the text of an argument
 }
 
 // run is the program, apart from the process around it.
@@ -50,11 +54,22 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitOK
 	}
 	a.report(cmd, err)
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
 	var usage *usageError
 	if errors.As(err, &usage) {
 		return exitUsage
 	}
-	return exitFailed
+	switch events.CodeOf(err) {
+	case events.CodeNothingReady:
+		return exitNoWork
+	case events.CodeClaimed, events.CodeStaleClaim:
+		return exitLost
+	default:
+		return exitFailed
+	}
 }
 
 func (a *app) root() *cobra.Command {
@@ -64,12 +79,20 @@ func (a *app) root() *cobra.Command {
 		Long: `A kanban board whose state is its log: people and agents send commands, each
 accepted command appends events, and everything anyone sees is a fold of them.
 
-serve starts the server. verify, rebuild, export, import and user work on the
-data directory; everything else speaks HTTP to a server.`,
-		Example: `  kanban serve                                   # start, then open what it prints
+serve starts the server; demo starts a throw-away one with agents at work. verify,
+rebuild, export, import and user work on the data directory; everything else
+speaks HTTP to a server.
+
+Exit codes: 0 done; 1 failed or refused; 2 the command line makes no sense; 4
+there is no ticket to claim now; 5 the claim is lost: somebody else holds the
+ticket, or the lease has ended.`,
+		Example: `  kanban demo                                    # see what this is, without keeping anything
+  kanban serve                                   # start, then open what it prints
   export KANBAN_TOKEN=$(kanban login pat)        # sign in
   kanban board create "Website"
   kanban ticket create --board WEB "Say hello"
+  kanban next --board WEB --wait 60s             # an agent: claim the best ticket
+  kanban done WEB-1 --evidence commit=4f2a91c
   kanban tail --since 10m`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -81,9 +104,12 @@ data directory; everything else speaks HTTP to a server.`,
 	flags.BoolVar(&a.json, "json", false, "results as JSON")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(
-		a.serveCommand(), a.boardCommand(), a.ticketCommand(), a.commentCommand(), a.tokenCommand(), a.loginCommand(),
+		a.serveCommand(), a.demoCommand(), a.boardCommand(), a.ticketCommand(), a.commentCommand(),
+		a.nextCommand(), a.claimCommand(), a.heartbeatCommand(), a.releaseCommand(), a.doneCommand(), a.undoCommand(),
+		a.agentCommand(), a.tokenCommand(), a.loginCommand(),
 		a.tailCommand(), a.replayCommand(), a.verifyCommand(), a.rebuildCommand(), a.exportCommand(), a.importCommand(), a.userCommand(), a.versionCommand(),
 	)
+	a.completeArguments(root)
 	return root
 }
 
@@ -197,6 +223,24 @@ func (a *app) try(cmd *cobra.Command, err error) string {
 		return "look at what changed, then again with --if-version set to the current version"
 	case events.CodeRateLimited, events.CodeUnavailable:
 		return "again in a moment"
+	case events.CodeClaimed:
+		return "kanban next, which picks another one"
+	case events.CodeStaleClaim:
+		return "stop working on it; then kanban next, or kanban claim to begin again"
+	case events.CodeNothingReady:
+		return "kanban next --wait 60s, or kanban board ready BOARD to see what waits for what"
+	case events.CodeClaimLimit:
+		return "kanban done or kanban release for one that you hold (kanban agent list shows them)"
+	case events.CodeBlocked, events.CodeCycle:
+		return "kanban board ready BOARD, which shows what waits for what"
+	case events.CodePolicy:
+		return "kanban ticket check, kanban ticket evidence or kanban ticket request-approval, then again"
+	case events.CodePaused:
+		return "ask a pm, who can kanban agent resume"
+	case events.CodeFrozen:
+		return "wait, or ask a pm, who can kanban board unfreeze"
+	case events.CodeBuiltOn:
+		return "undo what was built on it first (kanban tail --json shows command ids)"
 	case events.CodeInvalid, events.CodeNameTaken:
 		return cmd.CommandPath() + " --help"
 	default:
@@ -206,9 +250,15 @@ func (a *app) try(cmd *cobra.Command, err error) string {
 
 // connect returns a client for the server that flags, environment or .env name.
 func (a *app) connect() (*client.Client, error) {
+	c, _, err := a.dial()
+	return c, err
+}
+
+// dial is connect, with the token that the client shows.
+func (a *app) dial() (c *client.Client, token string, err error) {
 	env, err := readEnv()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	address := a.url
 	if address == "" {
@@ -221,15 +271,14 @@ func (a *app) connect() (*client.Client, error) {
 		}
 		address = "http://127.0.0.1:" + port
 	}
-	token := a.token
-	if token == "" {
+	if token = a.token; token == "" {
 		token = env["KANBAN_TOKEN"]
 	}
-	c, err := client.New(client.Config{URL: address, Token: token, UserAgent: "kanban-cli/" + release()})
+	c, err = client.New(client.Config{URL: address, Token: token, UserAgent: "kanban-cli/" + release()})
 	if err != nil {
-		return nil, usagef("%w", err)
+		return nil, "", usagef("%w", err)
 	}
-	return c, nil
+	return c, token, nil
 }
 
 // terminal reports whether w is one, and how wide.

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,12 +45,13 @@ func TestScripts(t *testing.T) {
 			// Otherwise every process that is built for the race detector rests a
 			// second at its end.
 			e.Vars = append(e.Vars, "REALDATA="+sample, "PORT=0", "DATA_DIR=data", "TZ=UTC", "GORACE=atexit_sleep_ms=0 halt_on_error=1")
+			e.Vars = append(e.Vars, "XDG_CACHE_HOME="+filepath.Join(e.WorkDir, "cache"))
 			e.Values[servingKey{}] = new(current)
 			return os.Mkdir(filepath.Join(e.WorkDir, "data"), 0o700)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": scriptServe, "stop": scriptStop, "register": scriptRegister,
-			"capture": scriptCapture, "tamper": scriptTamper, "usage": scriptUsage,
+			"capture": scriptCapture, "field": scriptField, "tamper": scriptTamper, "usage": scriptUsage, "exits": scriptExits,
 		},
 	})
 }
@@ -137,6 +140,26 @@ func scriptCapture(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 }
 
+// field puts one field of the last standard output, which is JSON, into a
+// variable: "field FENCE lease fence".
+func scriptField(ts *testscript.TestScript, neg bool, args []string) {
+	var value any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &value))
+	for _, name := range args[1:] {
+		switch v := value.(type) {
+		case map[string]any:
+			value = v[name]
+		case []any:
+			i, err := strconv.Atoi(name)
+			ts.Check(err)
+			value = v[i]
+		}
+	}
+	text, err := json.Marshal(value)
+	ts.Check(err)
+	ts.Setenv(args[0], strings.Trim(string(text), `"`))
+}
+
 // tamper changes one byte of the data of one event, behind the program's back.
 func scriptTamper(ts *testscript.TestScript, neg bool, args []string) {
 	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
@@ -160,6 +183,21 @@ func scriptTamper(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if n, _ := res.RowsAffected(); n != 1 {
 		ts.Fatalf("tampered with %d rows, want 1", n)
+	}
+}
+
+// exits runs a command line that must end with an exit code and with advice:
+// "exits 5 kanban heartbeat WEB-1".
+func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != want {
+		ts.Fatalf("%s: %v, want exit code %d", strings.Join(args[1:], " "), err, want)
+	}
+	if !strings.Contains(ts.ReadFile("stderr"), "\nTry: ") {
+		ts.Fatalf("the error does not end with advice")
 	}
 }
 

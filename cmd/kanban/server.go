@@ -29,7 +29,10 @@ type server struct {
 	create bool // a new log, whatever else lies in the data directory
 	// natsTimeout is how long the embedded NATS may take to start, 0 = its default.
 	natsTimeout time.Duration
-	logs        *logs
+	// minLease is the shortest lease, 0 = the usual one. Only a demo sets it: its
+	// leases are short, and none is spared for having begun before the start.
+	minLease time.Duration
+	logs     *logs
 
 	lock      *sqlstore.FileLock
 	db        *sqlstore.DB
@@ -192,7 +195,11 @@ func (s *server) startNATS(ctx context.Context) error {
 
 // startSequencer begins to take commands; startProjections sees to its end.
 func (s *server) startSequencer(ctx context.Context) (err error) {
-	s.sequencer, err = commands.New(commands.Config{Store: s.db, Publish: s.tail.Publish, Logger: s.logs.log})
+	cfg := commands.Config{Store: s.db, Publish: s.tail.Publish, Logger: s.logs.log}
+	if s.minLease > 0 {
+		cfg.MinLease, cfg.LeaseGrace = s.minLease, -1
+	}
+	s.sequencer, err = commands.New(cfg)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,8 @@ func (a *app) ticketCommand() *cobra.Command {
 	cmd.AddCommand(
 		a.ticketCreate(), a.ticketList(), a.ticketShow(), a.ticketMove(), a.ticketEdit(), a.ticketAssign(),
 		a.ticketArchive(), a.ticketRestore(), a.ticketDelete(), a.ticketHistory(),
+		a.ticketPlan(), a.ticketDepend(), a.ticketChecklist(), a.ticketCheck(), a.ticketEvidence(),
+		a.ticketRequestApproval(), a.ticketApprove(), a.ticketReject(), a.ticketUsage(),
 	)
 	return cmd
 }
@@ -194,12 +196,10 @@ func (a *app) showTicket(t *readmodel.Ticket, comments []readmodel.Comment) erro
 	if t.Archived {
 		field("archived", "yes")
 	}
-	for _, part := range []struct{ title, text string }{
-		{"", t.Description}, {"Acceptance criteria:\n", t.AcceptanceCriteria},
-	} {
-		if part.text != "" {
-			fmt.Fprintf(&b, "\n%s%s\n", part.title, cleanText(part.text))
-		}
+	a.writeStanding(&b, t)
+	writeTask(&b, t)
+	for _, e := range t.Evidence {
+		fmt.Fprintf(&b, "\n%s by %s, %s:\n%s\n", strings.ReplaceAll(string(e.Kind), "_", " "), clean(e.By), a.ago(e.At), cleanText(e.Text))
 	}
 	for _, c := range comments {
 		fmt.Fprintf(&b, "\n#%d %s, %s:\n%s\n", c.ID, clean(c.Author), a.ago(c.CreatedAt), cleanText(c.Text))
