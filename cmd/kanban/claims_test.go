@@ -61,20 +61,20 @@ func (f *fleet) plan(count int) {
 	}
 }
 
-// claimed is what a claim came to: the ticket and its fence, or why there is none.
-type claimed struct {
+// verdict is what a claim came to: the ticket and its fence, or why there is none.
+type verdict struct {
 	ticket, fence int64
 	code          events.Code
 }
 
-func readClaim(reply []byte) (claimed, error) {
+func readClaim(reply []byte) (verdict, error) {
 	var r struct {
 		Ticket *struct{ ID int64 }
 		Lease  *struct{ Fence int64 }
 		Code   events.Code
 	}
 	err := json.Unmarshal(reply, &r)
-	got := claimed{code: r.Code}
+	got := verdict{code: r.Code}
 	if r.Ticket != nil && r.Lease != nil {
 		got.ticket, got.fence = r.Ticket.ID, r.Lease.Fence
 	}
@@ -86,7 +86,7 @@ func readClaim(reply []byte) (claimed, error) {
 var holding = porcupine.Model{
 	Init: func() any { return false },
 	Step: func(state, _, out any) (bool, any) {
-		held, got := state.(bool), out.(claimed)
+		held, got := state.(bool), out.(verdict)
 		if got.code == "" {
 			return !held && got.fence > 0, true
 		}
@@ -135,13 +135,13 @@ func TestExactlyOneClaimWins(t *testing.T) {
 				close(start)
 				wg.Wait()
 				if result := porcupine.CheckOperationsTimeout(holding, ops, time.Minute); result != porcupine.Ok {
-					t.Fatalf("round %d: %v: %+v, want exactly one winner", round, result, ops)
+					t.Fatalf("round %d: %v: %v, want exactly one winner", round, result, outputs(ops))
 				}
-				winner := slices.IndexFunc(ops, func(o porcupine.Operation) bool { return o.Output.(claimed).code == "" })
+				winner := slices.IndexFunc(ops, func(o porcupine.Operation) bool { return o.Output.(verdict).code == "" })
 				if winner < 0 {
-					t.Fatalf("round %d: nobody won: %+v", round, ops)
+					t.Fatalf("round %d: nobody won: %v", round, outputs(ops))
 				}
-				got := ops[winner].Output.(claimed)
+				got := ops[winner].Output.(verdict)
 				if got.fence <= fence {
 					t.Fatalf("round %d: fence %d after %d", round, got.fence, fence)
 				}
@@ -155,13 +155,20 @@ func TestExactlyOneClaimWins(t *testing.T) {
 	}
 }
 
+func outputs(ops []porcupine.Operation) (out []verdict) {
+	for _, op := range ops {
+		out = append(out, op.Output.(verdict))
+	}
+	return out
+}
+
 // queueing is the specification of claim-next on tickets of one priority: they go
 // one after the other, each once, until there is none.
 func queueing(tickets int64) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return int64(1) },
 		Step: func(state, _, out any) (bool, any) {
-			next, got := state.(int64), out.(claimed)
+			next, got := state.(int64), out.(verdict)
 			if got.ticket == 0 {
 				return next > tickets, next
 			}
@@ -249,7 +256,7 @@ func TestEveryTicketIsClaimedOnce(t *testing.T) {
 
 // claimOver asks for the next ticket until there is an answer, over as many
 // deaths of the server as it takes.
-func claimOver(f *fleet, w **wire, server *gate, token, key string) (claimed, error) {
+func claimOver(f *fleet, w **wire, server *gate, token, key string) (verdict, error) {
 	for {
 		if *w == nil {
 			<-server.wait()
