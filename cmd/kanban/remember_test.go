@@ -16,7 +16,7 @@ func TestClaimsAreRemembered(t *testing.T) {
 	s := &claims{t.TempDir() + "/kanban"}
 	now := time.Date(2026, 8, 15, 12, 0, 0, 0, time.UTC)
 	mine, other := who("http://a", "akb_secret"), who("http://a", "akb_other")
-	add := func(c claimed) {
+	add := func(c rememberedClaim) {
 		t.Helper()
 		if err := s.change(t.Context(), now, func(list []rememberedClaim) []rememberedClaim { return append(list, c) }); err != nil {
 			t.Fatal(err)
