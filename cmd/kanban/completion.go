@@ -30,7 +30,7 @@ func (a *app) completeArguments(root *cobra.Command) {
 		"ROLE": fixed(string(events.PM), string(events.AgentRole), string(events.ViewerRole)), "ITEM": offerItems,
 	}
 	flags := map[string]offer{
-		"board": offerBoards, "ticket": offerTickets, "on": offerTickets, "before": offerTickets, "after": offerTickets,
+		"board": offerBoards, "ticket": offerTickets, "on": offerTickets, "depends-on": offerTickets, "before": offerTickets, "after": offerTickets,
 		"column": offerColumns, "assignee": offerMembers, "actor": offerMembers,
 		"priority": fixed(string(events.Urgent), string(events.High), string(events.Medium), string(events.Low)),
 		"kind":     fixed(string(events.Backlog), string(events.Active), string(events.Blocked), string(events.Review), string(events.Done)),

@@ -13,8 +13,11 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"github.com/agent-kanban/agent-kanban/auth"
 )
 
 // config is everything that serve reads from the environment and .env. The
@@ -34,6 +37,7 @@ type config struct {
 	CORSOrigins     stringList `env:"CORS_ORIGINS"`
 	RatePerMinute   int        `env:"RATE_LIMIT_REQUESTS_PER_MINUTE" envDefault:"100"`
 	RateBurst       int        `env:"RATE_LIMIT_BURST" envDefault:"200"`
+	AgentCommands   int        `env:"AGENT_COMMANDS_PER_MINUTE" envDefault:"600"`
 	Registration    string     `env:"REGISTRATION" envDefault:"open"`
 	MemoryMB        int        `env:"MEMORY_THRESHOLD_MB" envDefault:"150"`
 	MonitorSeconds  int        `env:"MONITORING_INTERVAL_SECONDS" envDefault:"30"`
@@ -216,6 +220,7 @@ func (c *config) validate(known map[string]bool) []error {
 	}
 	check("ACCESS_TOKEN_EXPIRE_MINUTES", c.AccessMinutes <= c.RefreshDays*24*60 || c.RefreshDays < 1,
 		"an access token would outlive its refresh token")
+	check("AGENT_COMMANDS_PER_MINUTE", c.AgentCommands >= 0 && c.AgentCommands <= 1_000_000_000, "%d: want 0 (no limit) or more", c.AgentCommands)
 	check("SLOW_QUERY_MS", c.SlowQueryMS >= 0, "%d: want 0 (off) or more", c.SlowQueryMS)
 	check("REGISTRATION", c.Registration == "open" || c.Registration == "closed", "%q: want open or closed", c.Registration)
 	for _, o := range c.CORSOrigins {
@@ -259,6 +264,14 @@ func (c *config) databasePath() (string, error) {
 	default:
 		return filepath.Join(c.DataDir, path), nil
 	}
+}
+
+// agentBudget is how many commands an agent may send.
+func (c *config) agentBudget() auth.Limit {
+	if c.AgentCommands == 0 {
+		return auth.Limit{Burst: -1} // none
+	}
+	return auth.Limit{Burst: c.AgentCommands, Every: time.Minute / time.Duration(c.AgentCommands)}
 }
 
 func (c *config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }

@@ -83,17 +83,13 @@ func (a *app) demoServer(dir string, port int) (*server, error) {
 	}
 	cfg.DataDir, cfg.Port, cfg.LogLevel = dir, port, slog.LevelError
 	cfg.Synchronous = "NORMAL" // nobody will miss it after a power cut
+	cfg.AgentCommands = 0      // at --speed 0 its agents are runaways
 	s := newServer(cfg, true, a.stderr)
 	s.minLease = demoLease
 	return s, nil
 }
 
 func (a *app) demo(ctx context.Context, p demoPlan) (err error) {
-	if p.limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, p.limit)
-		defer cancel()
-	}
 	dir, err := os.MkdirTemp("", "kanban-demo-")
 	if err != nil {
 		return fmt.Errorf("a place for the demo: %w", err)
@@ -123,6 +119,11 @@ func (a *app) demo(ctx context.Context, p demoPlan) (err error) {
 	}
 	a.note("kanban: %s\nsign in: %s, password %s\nor: export KANBAN_URL=%s KANBAN_TOKEN=%s\n    kanban board show %s\nrepeat this run: kanban demo --seed %d --agents %d --tickets %d",
 		s.URL(), demo.Person, world.Password, s.URL(), world.Token, world.Board.Key, p.seed, p.agents, p.tickets)
+	if p.limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.limit)
+		defer cancel()
+	}
 	summary, err := world.Run(ctx, a.demoPace(p))
 	if a.json {
 		err = errors.Join(err, a.printJSON(summary))

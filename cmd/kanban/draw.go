@@ -117,13 +117,17 @@ func (d *drawing) board(w io.Writer, shot *readmodel.Snapshot) error {
 		state = ", frozen"
 	}
 	fmt.Fprintf(&b, "%s  %s  (position %d%s)\n\n", shot.Board.Key, clean(shot.Board.Name), shot.Position, state)
+	each := maxColumn
+	if n := len(shot.Columns); n > 0 {
+		each = min(maxColumn, (d.width-columnGap*(n-1))/n)
+	}
+	inside := each
+	if each < minColumn {
+		inside = d.width - columnGap
+	}
 	columns := make([][][]piece, len(shot.Columns))
 	for i := range shot.Columns {
-		columns[i] = d.column(&shot.Columns[i], shot.Tickets)
-	}
-	each := maxColumn
-	if n := len(columns); n > 0 {
-		each = min(maxColumn, (d.width-columnGap*(n-1))/n)
+		columns[i] = d.column(&shot.Columns[i], shot.Tickets, inside)
 	}
 	if each < minColumn {
 		for i, lines := range columns {
@@ -145,7 +149,7 @@ func (d *drawing) board(w io.Writer, shot *readmodel.Snapshot) error {
 }
 
 // column is a heading and then the cards.
-func (d *drawing) column(col *readmodel.Column, tickets []readmodel.Ticket) [][]piece {
+func (d *drawing) column(col *readmodel.Column, tickets []readmodel.Ticket, width int) [][]piece {
 	count := 0
 	lines := [][]piece{nil}
 	for i := range tickets {
@@ -153,7 +157,7 @@ func (d *drawing) column(col *readmodel.Column, tickets []readmodel.Ticket) [][]
 			continue
 		}
 		if count++; d.cards == 0 || count <= d.cards {
-			lines = append(lines, d.card(&tickets[i])...)
+			lines = append(lines, d.card(&tickets[i], width)...)
 		}
 	}
 	if more := count - d.cards; d.cards > 0 && more > 0 {
@@ -176,7 +180,7 @@ func (d *drawing) column(col *readmodel.Column, tickets []readmodel.Ticket) [][]
 
 // card is a ticket: the key first, since that is what one types next, and below
 // it how it stands.
-func (d *drawing) card(t *readmodel.Ticket) [][]piece {
+func (d *drawing) card(t *readmodel.Ticket, width int) [][]piece {
 	line := []piece{{t.Key, strong}}
 	switch t.Priority {
 	case events.Urgent:
@@ -186,19 +190,27 @@ func (d *drawing) card(t *readmodel.Ticket) [][]piece {
 	case events.Medium, events.Low:
 	}
 	line = append(line, piece{" " + clean(t.Title), plain})
-	if below := d.standing(t); len(below) > 0 {
-		return [][]piece{line, below}
+	lines := [][]piece{line}
+	left := 0
+	for i, part := range d.standing(t) {
+		part.text = "  " + part.text
+		if need := wide.StringWidth(part.text); i == 0 || need > left {
+			lines, left = append(lines, nil), width
+		}
+		last := len(lines) - 1
+		lines[last], left = append(lines[last], part), left-wide.StringWidth(part.text)
 	}
-	return [][]piece{line}
+	return lines
 }
 
-// standing is the second line of a card, nil where there is nothing to say.
+// standing is what the lines below a card's title say, in parts that stay
+// together.
 func (d *drawing) standing(t *readmodel.Ticket) []piece {
 	var parts []piece
 	switch {
 	case t.Lease != nil:
 		left := t.Lease.ExpiresAt.Sub(d.now)
-		colour, text := cyan, span(left)+" left"
+		colour, text := cyan, span(left.Round(time.Second))+" left"
 		if left < 0 {
 			colour, text = red, "lease over"
 		}
@@ -222,12 +234,7 @@ func (d *drawing) standing(t *readmodel.Ticket) []piece {
 			parts = append(parts, piece{"rejected", red})
 		}
 	}
-	var line []piece
-	for _, p := range parts {
-		p.text = "  " + p.text
-		line = append(line, p)
-	}
-	return line
+	return parts
 }
 
 func (d *drawing) sideBySide(b *strings.Builder, columns [][][]piece, width int) {

@@ -80,7 +80,7 @@ func (a *app) ago(t time.Time) string {
 	d := a.now().Sub(t)
 	switch {
 	case d < 0:
-		return "in " + span(-d)
+		return "in " + span((-d).Round(time.Second))
 	case d < 5*time.Second:
 		return "just now"
 	default:

@@ -290,7 +290,7 @@ func (s *server) startAccounts(ctx context.Context) (err error) {
 	s.accounts, err = auth.New(auth.Config{
 		Key: key, Reader: s.db.Reader(), Logger: s.logs.log,
 		AccessTTL:  time.Duration(s.cfg.AccessMinutes) * time.Minute,
-		RefreshTTL: time.Duration(s.cfg.RefreshDays) * 24 * time.Hour,
+		RefreshTTL: time.Duration(s.cfg.RefreshDays) * 24 * time.Hour, AgentCommands: s.cfg.agentBudget(),
 	}, s.db, users{s.queries})
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ func writeTask(b *strings.Builder, t *readmodel.Ticket) {
 		{"", t.Description}, {"Acceptance criteria:\n", t.AcceptanceCriteria},
 	} {
 		if part.text != "" {
-			fmt.Fprintf(b, "\n%s%s\n", part.title, cleanText(part.text))
+			fmt.Fprintf(b, "\n%s%s\n", part.title, cleanText(strings.TrimRight(part.text, "\r\n")))
 		}
 	}
 	if len(t.Checklist) > 0 {

@@ -48,12 +48,15 @@ func (a *app) printTicket(t *readmodel.Ticket) error {
 func (a *app) ticketCreate() *cobra.Command {
 	var in commands.CreateTicket
 	var board, column, priority, due string
+	var dependsOn []string
 	cmd := &cobra.Command{
 		Use:   "create TITLE",
 		Short: "Put a new ticket at the end of a column, the first unless --column says which",
 		Example: `  kanban ticket create --board WEB "Say hello"
   kanban ticket create --board WEB "Fix login" --priority high --label bug --due 2026-10-01
-  kanban ticket create --board WEB "Ship it" --column "Ready for QC" --assignee alice`,
+  kanban ticket create --board WEB "Ship it" --column "Ready for QC" --assignee alice
+  kanban ticket create --board WEB "Clean up" --depends-on WEB-3 --check "no warnings"
+  ./report.sh | kanban ticket create --board WEB "Nightly build is red" --description -`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in.Title, in.Board, in.Column, in.Priority = args[0], commands.Ref(board), commands.Ref(column), events.Priority(priority)
@@ -66,6 +69,15 @@ func (a *app) ticketCreate() *cobra.Command {
 					return err
 				}
 				in.DueAt = &at
+			}
+			for _, other := range dependsOn {
+				in.DependsOn = append(in.DependsOn, commands.Ref(other))
+			}
+			for _, text := range []*string{&in.Description, &in.AcceptanceCriteria} {
+				var err error
+				if *text, err = a.text(*text); err != nil {
+					return err
+				}
 			}
 			c, err := a.connect()
 			if err != nil {
@@ -81,12 +93,14 @@ func (a *app) ticketCreate() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVarP(&board, "board", "b", "", "board, by key or id")
 	flags.StringVarP(&column, "column", "c", "", "column, by name or id")
-	flags.StringVarP(&in.Description, "description", "d", "", "what is to be done")
-	flags.StringVar(&in.AcceptanceCriteria, "acceptance", "", "how one sees that it is done")
+	flags.StringVarP(&in.Description, "description", "d", "", "what is to be done; - reads it from standard input")
+	flags.StringVar(&in.AcceptanceCriteria, "acceptance", "", "how one sees that it is done; - reads it from standard input")
 	flags.StringVarP(&priority, "priority", "p", "", "low, medium, high or urgent")
 	flags.StringSliceVarP(&in.Labels, "label", "l", nil, "label; may be given several times")
 	flags.StringVarP(&in.Assignee, "assignee", "a", "", "who is responsible, by name")
 	flags.StringVar(&due, "due", "", "due date: 2026-10-01 or RFC 3339")
+	flags.StringSliceVar(&dependsOn, "depends-on", nil, "ticket that must be done first; may be given several times")
+	flags.StringArrayVar(&in.Checklist, "check", nil, "acceptance criterion for the checklist; may be given several times")
 	flags.BoolVar(&in.OverLimit, "over-limit", false, "go past the WIP limit (pm only; recorded)")
 	return cmd
 }

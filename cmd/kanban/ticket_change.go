@@ -32,6 +32,12 @@ func (a *app) ticketEdit() *cobra.Command {
 				}
 				return nil
 			}
+			for _, long := range []*string{&description, &acceptance} {
+				var err error
+				if *long, err = a.text(*long); err != nil {
+					return err
+				}
+			}
 			in.Title = text("title", &title)
 			in.Description = text("description", &description)
 			in.AcceptanceCriteria = text("acceptance", &acceptance)
@@ -71,8 +77,8 @@ func (a *app) ticketEdit() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&title, "title", "t", "", "new title")
-	flags.StringVarP(&description, "description", "d", "", "new description")
-	flags.StringVar(&acceptance, "acceptance", "", "new acceptance criteria")
+	flags.StringVarP(&description, "description", "d", "", "new description; - reads it from standard input")
+	flags.StringVar(&acceptance, "acceptance", "", "new acceptance criteria; - reads them from standard input")
 	flags.StringVarP(&priority, "priority", "p", "", "low, medium, high or urgent")
 	flags.StringSliceVarP(&labels, "label", "l", nil, "the labels, all of them; \"\" removes them")
 	flags.StringVar(&due, "due", "", "due date: 2026-10-01, RFC 3339, or none")

@@ -26,9 +26,9 @@ import (
 // is no secret, but which tickets one works on is nobody else's business.
 type claims struct{ dir string }
 
-// claimed is one remembered claim. Who is the server and the token that it was
+// rememberedClaim is one of them. Who is the server and the token that it was
 // made with: another agent on this machine has claims of its own.
-type claimed struct {
+type rememberedClaim struct {
 	Who       string    `json:"who"`
 	TicketID  int64     `json:"ticket_id"`
 	Key       string    `json:"key"`
@@ -57,12 +57,12 @@ func who(url, token string) string {
 	return url + " " + hex.EncodeToString(sum[:6])
 }
 
-func (s *claims) load() ([]claimed, error) {
+func (s *claims) load() ([]rememberedClaim, error) {
 	text, err := os.ReadFile(s.path())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	var list []claimed
+	var list []rememberedClaim
 	if err == nil {
 		err = json.Unmarshal(text, &list)
 	}
@@ -72,7 +72,7 @@ func (s *claims) load() ([]claimed, error) {
 	return list, nil
 }
 
-func (c *claimed) is(who string, ticket commands.Ref) bool {
+func (c *rememberedClaim) is(who string, ticket commands.Ref) bool {
 	return c.Who == who && (strings.EqualFold(c.Key, string(ticket)) || strconv.FormatInt(c.TicketID, 10) == string(ticket))
 }
 
@@ -89,7 +89,7 @@ func (s *claims) fence(who string, ticket commands.Ref) (int64, error) {
 
 // change rewrites the file while no other process does: agents on one machine
 // share it.
-func (s *claims) change(ctx context.Context, now time.Time, change func([]claimed) []claimed) error {
+func (s *claims) change(ctx context.Context, now time.Time, change func([]rememberedClaim) []rememberedClaim) error {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return fmt.Errorf("remember the claim: %w", err)
 	}
@@ -99,7 +99,7 @@ func (s *claims) change(ctx context.Context, now time.Time, change func([]claime
 	}
 	list, err := s.load()
 	if err == nil {
-		kept := []claimed{}
+		kept := []rememberedClaim{}
 		for _, c := range change(list) {
 			if now.Before(c.ExpiresAt.Add(claimsKept)) {
 				kept = append(kept, c)
@@ -159,8 +159,8 @@ func (c *caller) remember(ctx context.Context, t *readmodel.Ticket, l *readmodel
 	if c.claims == nil || t == nil || l == nil {
 		return
 	}
-	err := c.claims.change(ctx, c.app.now(), func(list []claimed) []claimed {
-		entry := claimed{Who: c.who, TicketID: t.ID, Key: t.Key, Fence: l.Fence, ExpiresAt: l.ExpiresAt}
+	err := c.claims.change(ctx, c.app.now(), func(list []rememberedClaim) []rememberedClaim {
+		entry := rememberedClaim{Who: c.who, TicketID: t.ID, Key: t.Key, Fence: l.Fence, ExpiresAt: l.ExpiresAt}
 		for i := range list {
 			if list[i].is(c.who, commands.Ref(t.Key)) {
 				list[i] = entry
@@ -182,7 +182,7 @@ func (c *caller) forget(ctx context.Context, ticket commands.Ref) {
 	if fence, err := c.claims.fence(c.who, ticket); err != nil || fence == 0 {
 		return
 	}
-	err := c.claims.change(ctx, c.app.now(), func(list []claimed) []claimed {
+	err := c.claims.change(ctx, c.app.now(), func(list []rememberedClaim) []rememberedClaim {
 		kept := list[:0]
 		for _, have := range list {
 			if !have.is(c.who, ticket) {
