@@ -68,14 +68,14 @@ func TestBudgetOfAnAgent(t *testing.T) {
 	if got := r.header.Get("RateLimit-Policy"); got != `"commands";q=600;w=60` {
 		t.Errorf("RateLimit-Policy is %q", got)
 	}
-	if got := r.header.Get("RateLimit"); !strings.HasPrefix(got, `"commands";r=599;t=`) {
+	// On a slow machine the one that was used may be back already.
+	if got := r.header.Get("RateLimit"); !strings.HasPrefix(got, `"commands";r=599;t=`) && got != `"commands";r=600;t=0` {
 		t.Errorf("RateLimit is %q, want 599 left", got)
 	}
 	list := "[" + strings.Repeat(`{"type":"add_comment","data":{"ticket":"WEB-99","text":"x"}},`, 499) + `{"type":"archive_ticket","data":{"ticket":"WEB-99"}}]`
 	a.do("POST", "/api/commands", bot, list).want(404)
 	refs := `{"tickets":[` + strings.Repeat("99,", 98) + `99],"priority":"low"}`
-	r = a.do("POST", "/api/bulk/tickets/priority", bot, refs)
-	for range 2 { // in case a token came back meanwhile
+	for range 3 { // what is left, or not even that
 		r = a.do("POST", "/api/bulk/tickets/priority", bot, refs)
 	}
 	r.want(429)

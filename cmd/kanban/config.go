@@ -37,7 +37,7 @@ type config struct {
 	CORSOrigins     stringList `env:"CORS_ORIGINS"`
 	RatePerMinute   int        `env:"RATE_LIMIT_REQUESTS_PER_MINUTE" envDefault:"100"`
 	RateBurst       int        `env:"RATE_LIMIT_BURST" envDefault:"200"`
-	AgentCommands   int        `env:"AGENT_COMMANDS_PER_MINUTE" envDefault:"600"`
+	AgentPerMinute  int        `env:"AGENT_COMMANDS_PER_MINUTE" envDefault:"600"`
 	Registration    string     `env:"REGISTRATION" envDefault:"open"`
 	MemoryMB        int        `env:"MEMORY_THRESHOLD_MB" envDefault:"150"`
 	MonitorSeconds  int        `env:"MONITORING_INTERVAL_SECONDS" envDefault:"30"`
@@ -220,7 +220,8 @@ func (c *config) validate(known map[string]bool) []error {
 	}
 	check("ACCESS_TOKEN_EXPIRE_MINUTES", c.AccessMinutes <= c.RefreshDays*24*60 || c.RefreshDays < 1,
 		"an access token would outlive its refresh token")
-	check("AGENT_COMMANDS_PER_MINUTE", c.AgentCommands >= 0 && c.AgentCommands <= 1_000_000_000, "%d: want 0 (no limit) or more", c.AgentCommands)
+	check("AGENT_COMMANDS_PER_MINUTE", c.AgentPerMinute >= 0 && c.AgentPerMinute <= maxAgentCommands,
+		"%d: want 0 (no limit) to %d", c.AgentPerMinute, maxAgentCommands)
 	check("SLOW_QUERY_MS", c.SlowQueryMS >= 0, "%d: want 0 (off) or more", c.SlowQueryMS)
 	check("REGISTRATION", c.Registration == "open" || c.Registration == "closed", "%q: want open or closed", c.Registration)
 	for _, o := range c.CORSOrigins {
@@ -266,12 +267,16 @@ func (c *config) databasePath() (string, error) {
 	}
 }
 
-// agentBudget is how many commands an agent may send.
-func (c *config) agentBudget() auth.Limit {
-	if c.AgentCommands == 0 {
-		return auth.Limit{Burst: -1} // none
+// maxAgentCommands is one a microsecond: more cannot be told apart.
+const maxAgentCommands = 60_000_000
+
+// agentCommands is how many commands an agent may send: a minute's worth at
+// once, then one after the other.
+func (c *config) agentCommands() auth.Limit {
+	if c.AgentPerMinute == 0 {
+		return auth.Limit{Burst: -1}
 	}
-	return auth.Limit{Burst: c.AgentCommands, Every: time.Minute / time.Duration(c.AgentCommands)}
+	return auth.Limit{Burst: c.AgentPerMinute, Every: time.Minute / time.Duration(c.AgentPerMinute)}
 }
 
 func (c *config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }

@@ -38,7 +38,8 @@ func TestConfigDefaults(t *testing.T) {
 	if got, err := c.databasePath(); got != defaultDatabase || err != nil {
 		t.Errorf("databasePath = %q, %v, want %q", got, err, defaultDatabase)
 	}
-	if c.Registration != "open" || c.Synchronous != "FULL" || c.AccessMinutes != 30 || c.RefreshDays != 7 {
+	if c.Registration != "open" || c.Synchronous != "FULL" || c.AccessMinutes != 30 || c.RefreshDays != 7 ||
+		c.AgentPerMinute != 600 {
 		t.Errorf("defaults = %+v", c)
 	}
 }
@@ -79,6 +80,7 @@ func TestConfigReportsAllErrorsAtOnce(t *testing.T) {
 		"CORS_ORIGINS": "[oops", "TRUSTED_PROXIES": "everyone", "REGISTRATION": "maybe", "DB_SYNCHRONOUS": "OFF",
 		"TESTING": "perhaps", "ACCESS_TOKEN_EXPIRE_MINUTES": "0", "SLOW_QUERY_MS": "-1", "TLS_CERT": "/nowhere.pem",
 		"BACKUP_AGE_RECIPIENT": "AGE-SECRET-KEY-1", "HOST": "a b", "RATE_LIMIT_BURST": "0",
+		"AGENT_COMMANDS_PER_MINUTE": "-1",
 	})
 	_, err := loadConfig("")
 	if err == nil {
@@ -89,7 +91,7 @@ func TestConfigReportsAllErrorsAtOnce(t *testing.T) {
 		"LOG_LEVEL: \"loud\" is no level", "DATABASE_URL: ", "REDIS_URL: ", "NATS_URL: ", "NATS_LISTEN: ", "BACKUP_SCHEDULE: ",
 		"CORS_ORIGINS: ", "TRUSTED_PROXIES: ", "REGISTRATION: ", "DB_SYNCHRONOUS: ", "TESTING: ",
 		"ACCESS_TOKEN_EXPIRE_MINUTES: ", "SLOW_QUERY_MS: ", "TLS_CERT: ", "TLS_KEY: missing", "BACKUP_AGE_RECIPIENT: ", "HOST: ",
-		"RATE_LIMIT_BURST: ",
+		"RATE_LIMIT_BURST: ", "AGENT_COMMANDS_PER_MINUTE: ",
 	} {
 		if !strings.Contains(err.Error(), "\n  "+want) {
 			t.Errorf("the error does not say %q:\n%v", want, err)

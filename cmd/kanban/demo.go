@@ -83,7 +83,7 @@ func (a *app) demoServer(dir string, port int) (*server, error) {
 	}
 	cfg.DataDir, cfg.Port, cfg.LogLevel = dir, port, slog.LevelError
 	cfg.Synchronous = "NORMAL" // nobody will miss it after a power cut
-	cfg.AgentCommands = 0      // at --speed 0 its agents are runaways
+	cfg.AgentPerMinute = 0     // at --speed 0 its agents are runaways
 	s := newServer(cfg, true, a.stderr)
 	s.minLease = demoLease
 	return s, nil

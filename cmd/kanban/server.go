@@ -290,7 +290,9 @@ func (s *server) startAccounts(ctx context.Context) (err error) {
 	s.accounts, err = auth.New(auth.Config{
 		Key: key, Reader: s.db.Reader(), Logger: s.logs.log,
 		AccessTTL:  time.Duration(s.cfg.AccessMinutes) * time.Minute,
-		RefreshTTL: time.Duration(s.cfg.RefreshDays) * 24 * time.Hour, AgentCommands: s.cfg.agentBudget(),
+		RefreshTTL: time.Duration(s.cfg.RefreshDays) * 24 * time.Hour,
+		// People have no such limit: they stop by themselves.
+		AgentCommands: s.cfg.agentCommands(),
 	}, s.db, users{s.queries})
 	if err != nil {
 		return err
