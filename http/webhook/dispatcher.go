@@ -62,6 +62,7 @@ type Config struct {
 	Jitter   func(d time.Duration) time.Duration              // 0.8 to 1.2 of d
 	Resolver *net.Resolver                                    // the system's
 	RootCAs  *x509.CertPool                                   // the system's
+	saved    func(w Webhook)                                  // told of every row the dispatcher wrote
 }
 
 func (c Config) withDefaults() Config {
@@ -82,6 +83,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Sleep == nil {
 		c.Sleep = sleep
+	}
+	if c.saved == nil {
+		c.saved = func(Webhook) {}
 	}
 	if c.Jitter == nil {
 		// Receivers that were down together are not all called at once.
@@ -154,7 +158,7 @@ func New(cfg Config) (*Dispatcher, error) {
 		return nil, fmt.Errorf("webhooks: %w", err)
 	}
 	return &Dispatcher{
-		Store: &Store{reader: cfg.Reader, db: cfg.DB, now: cfg.Now},
+		Store: &Store{reader: cfg.Reader, db: cfg.DB, now: cfg.Now, saved: cfg.saved},
 		cfg:   cfg, sender: newSender(cfg), tests: make(chan struct{}, 4), workers: map[int64]*worker{},
 	}, nil
 }

@@ -113,6 +113,7 @@ func (s *Store) update(ctx context.Context, w *Webhook, more func(ctx context.Co
 	if err != nil {
 		return fmt.Errorf("save webhook %d: %w", w.ID, err)
 	}
+	s.saved(*w)
 	return nil
 }
 
@@ -184,5 +185,9 @@ func (s *Store) replayed(ctx context.Context, w *Webhook, l DeadLetter, out Outc
 
 // drop removes a webhook whose board is gone.
 func (s *Store) drop(ctx context.Context, id int64) error {
-	return s.db.UpdateRelaxed(ctx, func(ctx context.Context, tx *sql.Tx) error { return s.Remove(ctx, tx, id) })
+	err := s.db.UpdateRelaxed(ctx, func(ctx context.Context, tx *sql.Tx) error { return s.Remove(ctx, tx, id) })
+	if err == nil {
+		s.saved(Webhook{ID: id})
+	}
+	return err
 }

@@ -98,6 +98,7 @@ type Store struct {
 	reader *sql.DB
 	db     Updater
 	now    func() time.Time
+	saved  func(w Webhook)
 }
 
 func notFound(id int64) error {
