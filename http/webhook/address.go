@@ -43,7 +43,8 @@ func ParseAllow(items []string) (Allow, error) {
 		if err != nil {
 			host, port = text, ""
 		}
-		if host == "" || strings.ContainsAny(host, " /:@*") || port != "" && !validPort(port) {
+		_, notAddr := netip.ParseAddr(host)
+		if host == "" || strings.ContainsAny(host, " /:@*") && notAddr != nil || port != "" && !validPort(port) {
 			errs = append(errs, fmt.Errorf("%q is neither a host, a host:port nor a network like 10.0.0.0/8", item))
 			continue
 		}

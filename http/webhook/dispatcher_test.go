@@ -580,7 +580,7 @@ func TestLife(t *testing.T) {
 // TestMany has two hundred webhooks at once, one in ten of which fails.
 func TestMany(t *testing.T) {
 	t.Parallel()
-	h := setup(t)
+	h := setup(t, tries(time.Minute))
 	good, bad := receive(t, nil), receive(t, status(500))
 	want := 0
 	for b := range 20 {

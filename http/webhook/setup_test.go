@@ -128,7 +128,9 @@ func (h *house) open(change ...func(*Config)) {
 	}
 	cfg.SwitchOff = func(ctx context.Context, board, id int64, reason string) error {
 		meta, off := system, false
-		meta.With = func(ctx context.Context, tx *sql.Tx, _ commands.Receipt) error { return h.d.SwitchOff(ctx, tx, id, reason) }
+		meta.With = func(ctx context.Context, tx *sql.Tx, _ commands.Receipt) error {
+			return h.d.SwitchOff(ctx, tx, id, reason)
+		}
 		_, err := h.seq.Do(ctx, meta, commands.UpdateWebhook{Board: commands.RefID(board), WebhookID: id, Active: &off})
 		return err
 	}
