@@ -37,6 +37,10 @@ var (
 	_ slog.LogValuer = Secret{}
 )
 
+// SecretOf returns text as a Secret: an address with a key in it, a signing
+// secret read from its table.
+func SecretOf(text string) Secret { return Secret{text} }
+
 // Reveal returns the secret itself, for the reply that hands it out.
 func (s Secret) Reveal() string { return s.text }
 

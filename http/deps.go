@@ -9,10 +9,12 @@ import (
 	"github.com/agent-kanban/agent-kanban/auth"
 	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/events"
+	"github.com/agent-kanban/agent-kanban/http/webhook"
 	"github.com/agent-kanban/agent-kanban/readmodel"
 )
 
-// Deps is everything the server stands on. All of it but MCP is required.
+// Deps is everything the server stands on. All of it but Webhooks and MCP is
+// required.
 type Deps struct {
 	Commands  Commands
 	Queries   *readmodel.Queries
@@ -21,6 +23,8 @@ type Deps struct {
 	Log       events.Reader
 	Watermark Watermark
 	Timeline  Timeline
+	// Webhooks sends events to addresses outside; nil = its routes are not there.
+	Webhooks *webhook.Dispatcher
 	// Subscribe returns a cursor that starts after a position.
 	Subscribe func(after int64) Subscription
 	// MCP makes the handler of /mcp and of its metadata; nil = there is none. api

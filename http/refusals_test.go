@@ -242,6 +242,15 @@ func TestStrangerSees404(t *testing.T) {
 		add("POST", "/api/agents/"+agent+"/resume", "")
 	}
 
+	add("GET", "/api/boards/{board}/webhooks", "")
+	add("POST", "/api/boards/{board}/webhooks", `{"url":"https://hooks.example/x"}`)
+	for _, m := range []string{"GET", "PATCH", "DELETE"} {
+		add(m, "/api/boards/{board}/webhooks/1", map[string]string{"PATCH": `{"active":false}`}[m])
+	}
+	add("GET", "/api/boards/{board}/webhooks/1/deliveries", "")
+	add("POST", "/api/boards/{board}/webhooks/1/test", "")
+	add("POST", "/api/boards/{board}/webhooks/1/replay", "")
+
 	for _, who := range []string{"eve", issued.Token} {
 		for i := range rows {
 			rows[i].user = who

@@ -60,6 +60,7 @@ func (s *Server) routes() error {
 	s.historyRoutes()
 	s.commandRoutes()
 	s.undoRoutes()
+	s.webhookRoutes()
 	s.logRoutes()
 	s.liveRoutes()
 	s.mcpRoutes()

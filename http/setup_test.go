@@ -21,6 +21,7 @@ import (
 	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/events"
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
+	"github.com/agent-kanban/agent-kanban/http/webhook"
 	"github.com/agent-kanban/agent-kanban/projections"
 	"github.com/agent-kanban/agent-kanban/readmodel"
 )
@@ -96,17 +97,18 @@ func (tl timeline) TicketAt(ctx context.Context, board, ticket, position int64) 
 
 // app is the whole house in one process, on a directory of its own.
 type app struct {
-	t      testing.TB
-	db     *sqlstore.DB
-	seq    *commands.Sequencer
-	auth   *auth.Service
-	setup  *auth.Setup
-	tail   *tail
-	mark   *projections.Watermark
-	server *Server
-	url    string
-	logs   *syncBuffer
-	users  map[string]string // name to access token
+	t        testing.TB
+	db       *sqlstore.DB
+	seq      *commands.Sequencer
+	auth     *auth.Service
+	setup    *auth.Setup
+	tail     *tail
+	mark     *projections.Watermark
+	server   *Server
+	webhooks *webhook.Dispatcher
+	url      string
+	logs     *syncBuffer
+	users    map[string]string // name to access token
 }
 
 type directory struct{ q *readmodel.Queries }
@@ -161,6 +163,7 @@ func newApp(t testing.TB, options ...option) *app {
 		Commands: a.seq, Queries: q, Auth: a.auth, Setup: a.setup, Log: db, Watermark: a.mark, Timeline: timeline{db},
 		Subscribe: func(after int64) Subscription { return &cursor{a.tail, after} },
 	}
+	a.hooks(&deps)
 	for _, o := range options {
 		o(&cfg, &deps)
 	}
@@ -174,6 +177,7 @@ func newApp(t testing.TB, options ...option) *app {
 		if err := a.server.Shutdown(ctx); err != nil {
 			t.Errorf("shut down: %v", err)
 		}
+		a.webhooks.Stop()
 		a.seq.Stop()
 		_ = runner.Stop()
 		_ = q.Close()

@@ -18,6 +18,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/agent-kanban/agent-kanban/auth"
+	"github.com/agent-kanban/agent-kanban/http/webhook"
 )
 
 // config is everything that serve reads from the environment and .env. The
@@ -48,6 +49,7 @@ type config struct {
 	BackupSchedule  string     `env:"BACKUP_SCHEDULE"`
 	BackupDir       string     `env:"BACKUP_DIR"`
 	BackupRecipient string     `env:"BACKUP_AGE_RECIPIENT"`
+	WebhookAllow    stringList `env:"WEBHOOK_ALLOW"`
 	TLSCert         string     `env:"TLS_CERT"`
 	TLSKey          string     `env:"TLS_KEY"`
 	Testing         bool       `env:"TESTING" envDefault:"false"`
@@ -234,6 +236,8 @@ func (c *config) validate(known map[string]bool) []error {
 		_, errAddr := netip.ParseAddr(p)
 		check("TRUSTED_PROXIES", errNet == nil || errAddr == nil, "%q is neither an address nor a network like 10.0.0.0/8", p)
 	}
+	_, err = webhook.ParseAllow(c.WebhookAllow)
+	check("WEBHOOK_ALLOW", err == nil, "%v", err)
 	check("BACKUP_SCHEDULE", c.BackupSchedule == "", "this version makes no scheduled backups; leave it empty and copy with kanban export")
 	check("BACKUP_AGE_RECIPIENT", c.BackupRecipient == "" || strings.HasPrefix(c.BackupRecipient, "age1"),
 		"want a public key of age, which starts with age1")

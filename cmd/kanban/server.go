@@ -18,6 +18,7 @@ import (
 	"github.com/agent-kanban/agent-kanban/events/bus"
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
 	kanbanhttp "github.com/agent-kanban/agent-kanban/http"
+	"github.com/agent-kanban/agent-kanban/http/webhook"
 	"github.com/agent-kanban/agent-kanban/projections"
 	"github.com/agent-kanban/agent-kanban/readmodel"
 )
@@ -44,6 +45,7 @@ type server struct {
 	runner    *projections.Runner
 	queries   *readmodel.Queries
 	accounts  *auth.Service
+	webhooks  *webhook.Dispatcher
 	http      *kanbanhttp.Server
 
 	// setup is the address of the first registration, "" where that is over.
@@ -65,7 +67,7 @@ func (s *server) URL() string { return s.http.URL() }
 // start, not what was started.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startHTTP,
+		s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -313,7 +315,7 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 	}, kanbanhttp.Deps{
 		Commands: s.sequencer, Queries: s.queries, Auth: s.accounts, Setup: setup, Log: s.db,
 		Watermark: s.watermark, Timeline: timeline{s.db},
-		Subscribe: func(after int64) kanbanhttp.Subscription { return s.tail.Subscribe(after) },
+		Subscribe: func(after int64) kanbanhttp.Subscription { return s.tail.Subscribe(after) }, Webhooks: s.webhooks,
 	})
 	if err != nil {
 		return err
