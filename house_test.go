@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"http":             {"events", "commands", "readmodel", "auth", "http/live"},
 	"http/live":        {"events", "commands", "readmodel", "auth"},
 	"http/client":      {"events", "commands", "readmodel"},
+	"http/mcp":         {"events", "commands", "readmodel", "http/client"},
 	"ops":              {"events", "commands", "readmodel", "migrations"},
 	"ops/legacy":       {"events", "commands"},
 	"embedded":         {},

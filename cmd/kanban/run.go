@@ -81,7 +81,7 @@ data directory; everything else speaks HTTP to a server.`,
 	flags.BoolVar(&a.json, "json", false, "results as JSON")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(
-		a.serveCommand(), a.boardCommand(), a.ticketCommand(), a.commentCommand(), a.tokenCommand(), a.loginCommand(),
+		a.serveCommand(), a.boardCommand(), a.ticketCommand(), a.commentCommand(), a.tokenCommand(), a.loginCommand(), a.mcpCommand(),
 		a.tailCommand(), a.replayCommand(), a.verifyCommand(), a.rebuildCommand(), a.exportCommand(), a.importCommand(), a.userCommand(), a.versionCommand(),
 	)
 	return root

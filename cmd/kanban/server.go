@@ -18,6 +18,7 @@ import (
 	"github.com/agent-kanban/agent-kanban/events/bus"
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
 	kanbanhttp "github.com/agent-kanban/agent-kanban/http"
+	"github.com/agent-kanban/agent-kanban/http/mcp"
 	"github.com/agent-kanban/agent-kanban/projections"
 	"github.com/agent-kanban/agent-kanban/readmodel"
 )
@@ -297,6 +298,10 @@ func (s *server) startAccounts(ctx context.Context) (err error) {
 
 func (s *server) startHTTP(ctx context.Context) (err error) {
 	setup := auth.NewSetup(s.cfg.DataDir)
+	tools, err := mcp.Handler(mcp.Config{Version: release(), Origins: s.cfg.CORSOrigins, Log: s.logs.log})
+	if err != nil {
+		return err
+	}
 	s.http, err = kanbanhttp.New(kanbanhttp.Config{
 		Addr: s.cfg.address(), CORSOrigins: s.cfg.CORSOrigins, TrustedProxies: s.cfg.TrustedProxies,
 		TLSCert: s.cfg.TLSCert, TLSKey: s.cfg.TLSKey, Version: release(), Degraded: s.degraded,
@@ -305,6 +310,7 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 		Commands: s.sequencer, Queries: s.queries, Auth: s.accounts, Setup: setup, Log: s.db,
 		Watermark: s.watermark, Timeline: timeline{s.db},
 		Subscribe: func(after int64) kanbanhttp.Subscription { return s.tail.Subscribe(after) },
+		MCP: tools,
 	})
 	if err != nil {
 		return err
