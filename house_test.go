@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"http/live":        {"events", "commands", "readmodel", "auth"},
 	"http/webhook":     {"events", "auth"},
 	"http/client":      {"events", "commands", "readmodel"},
+	"http/mcp":         {"events", "commands", "readmodel", "http/client"},
 	"ops":              {"events", "commands", "readmodel", "migrations"},
 	"ops/legacy":       {"events", "commands"},
 	"ops/demo":         {"events", "commands", "readmodel", "http/client"},

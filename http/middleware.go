@@ -85,10 +85,11 @@ func (s *Server) cors() gin.HandlerFunc {
 		AllowHeaders: []string{
 			"Authorization", "Content-Type", "Accept", "Idempotency-Key", "If-Match", "If-None-Match",
 			"Kanban-Min-Position", "Prefer", "Last-Event-ID", "X-Request-ID",
+			"Mcp-Protocol-Version", "Mcp-Method", "Mcp-Name",
 		},
 		ExposeHeaders: []string{
 			"Kanban-Position", "ETag", "Location", "Preference-Applied", "Retry-After", "X-Request-ID",
-			"RateLimit", "RateLimit-Policy",
+			"RateLimit", "RateLimit-Policy", "WWW-Authenticate",
 		},
 		AllowCredentials: true,
 		MaxAge:           time.Hour,

@@ -106,7 +106,7 @@ ticket, or the lease has ended.`,
 	root.AddCommand(
 		a.serveCommand(), a.demoCommand(), a.boardCommand(), a.ticketCommand(), a.commentCommand(),
 		a.nextCommand(), a.claimCommand(), a.heartbeatCommand(), a.releaseCommand(), a.doneCommand(), a.undoCommand(),
-		a.agentCommand(), a.tokenCommand(), a.loginCommand(),
+		a.agentCommand(), a.mcpCommand(), a.tokenCommand(), a.loginCommand(),
 		a.tailCommand(), a.replayCommand(), a.verifyCommand(), a.rebuildCommand(), a.exportCommand(), a.importCommand(), a.userCommand(), a.versionCommand(),
 	)
 	a.completeArguments(root)

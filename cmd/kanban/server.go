@@ -18,6 +18,7 @@ import (
 	"github.com/agent-kanban/agent-kanban/events/bus"
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
 	kanbanhttp "github.com/agent-kanban/agent-kanban/http"
+	"github.com/agent-kanban/agent-kanban/http/mcp"
 	"github.com/agent-kanban/agent-kanban/http/webhook"
 	"github.com/agent-kanban/agent-kanban/projections"
 	"github.com/agent-kanban/agent-kanban/readmodel"
@@ -308,6 +309,10 @@ func (s *server) startAccounts(ctx context.Context) (err error) {
 
 func (s *server) startHTTP(ctx context.Context) (err error) {
 	setup := auth.NewSetup(s.cfg.DataDir)
+	tools, err := mcp.Handler(mcp.Config{Version: release(), Origins: s.cfg.CORSOrigins, Log: s.logs.log})
+	if err != nil {
+		return err
+	}
 	s.http, err = kanbanhttp.New(kanbanhttp.Config{
 		Addr: s.cfg.address(), CORSOrigins: s.cfg.CORSOrigins, TrustedProxies: s.cfg.TrustedProxies,
 		TLSCert: s.cfg.TLSCert, TLSKey: s.cfg.TLSKey, Version: release(), Degraded: s.degraded,
@@ -315,7 +320,8 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 	}, kanbanhttp.Deps{
 		Commands: s.sequencer, Queries: s.queries, Auth: s.accounts, Setup: setup, Log: s.db,
 		Watermark: s.watermark, Timeline: timeline{s.db},
-		Subscribe: func(after int64) kanbanhttp.Subscription { return s.tail.Subscribe(after) }, Webhooks: s.webhooks,
+		Subscribe: func(after int64) kanbanhttp.Subscription { return s.tail.Subscribe(after) },
+		Webhooks:  s.webhooks, MCP: tools,
 	})
 	if err != nil {
 		return err

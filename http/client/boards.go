@@ -123,3 +123,8 @@ func (c *Client) Snapshot(ctx context.Context, board commands.Ref, at string) (r
 	set(q, "at", at)
 	return get[readmodel.Snapshot](ctx, c, q, "api", "boards", ref(board), "snapshot")
 }
+
+// Activity lists what happened on a board, in plain words, newest first.
+func (c *Client) Activity(ctx context.Context, board commands.Ref, p Paging) (Page[readmodel.ActivityEntry], error) {
+	return get[Page[readmodel.ActivityEntry]](ctx, c, p.values(), "api", "history", "boards", ref(board), "activity")
+}
