@@ -97,7 +97,7 @@ func (s *Server) listBoards(c *call, in *struct {
 func (s *Server) listTickets(c *call, in *ticketFilter) (answer, error) {
 	f := readmodel.TicketFilter{
 		Column: in.Column, Assignee: in.Assignee, Label: in.Label, Query: in.Q, Archived: in.Archived,
-		Limit: in.Limit, Cursor: in.Cursor,
+		Holder: in.Holder, Ready: in.Ready, Blocked: in.Blocked, Limit: in.Limit, Cursor: in.Cursor,
 	}
 	if in.BoardID != "" {
 		id, err := s.readable(c, commands.Ref(in.BoardID))

@@ -112,6 +112,14 @@ type ticketFilter struct {
 	Label    string `query:"label"`
 	Q        string `query:"q" maxLength:"500" doc:"Text in title, description or key"`
 	Archived bool   `query:"archived" doc:"The archived ones instead"`
+	WorkFilter
+}
+
+// WorkFilter selects tickets by the work on them.
+type WorkFilter struct {
+	Holder  string `query:"holder" doc:"Held by this principal: its name"`
+	Ready   bool   `query:"ready" doc:"Only those that claim-next could take"`
+	Blocked bool   `query:"blocked" doc:"Only those that wait for others"`
 }
 
 func (s *Server) ticketRoutes() {
@@ -128,10 +136,12 @@ func (s *Server) ticketRoutes() {
 			Label    string `query:"label"`
 			Q        string `query:"q" maxLength:"500"`
 			Archived bool   `query:"archived"`
+			WorkFilter
 		},
 		) (answer, error) {
 			return s.listTickets(c, &ticketFilter{
 				PageQuery: in.PageQuery, BoardID: in.ID, Column: in.Column, Assignee: in.Assignee, Label: in.Label, Q: in.Q, Archived: in.Archived,
+				WorkFilter: in.WorkFilter,
 			})
 		})
 	register(s, op{method: "POST", path: base, id: "create_ticket", summary: "Put a new ticket at the end of a column", tag: tag, status: http.StatusCreated, reply: ticket},

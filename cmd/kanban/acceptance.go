@@ -91,12 +91,13 @@ takes out, --set - makes the list what standard input says, one criterion a line
 				return err
 			}
 			if set != "" || len(add)+len(remove) > 0 {
+				seen := t.Version // what is checked meanwhile must not get lost
 				items, err := a.wantedItems(&t, set, add, remove)
 				if err != nil {
 					return err
 				}
 				err = c.withFence(ctx, ref, fence, func(fence int64) error {
-					t, err = c.SetChecklist(ctx, commands.SetChecklist{Ticket: ref, Fence: fence, Items: items})
+					t, err = c.SetChecklist(ctx, commands.SetChecklist{Ticket: ref, Fence: fence, Items: items}, &seen)
 					return err
 				})
 				if err != nil {

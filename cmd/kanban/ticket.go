@@ -124,6 +124,8 @@ func (a *app) ticketList() *cobra.Command {
 		Short: "List tickets",
 		Example: `  kanban ticket list --board WEB
   kanban ticket list --assignee alice --column "In Progress"
+  kanban ticket list --board WEB --ready
+  kanban ticket list --holder builder
   kanban ticket list --query "login error" --json`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -160,6 +162,9 @@ func (a *app) ticketList() *cobra.Command {
 	flags.StringVarP(&q.Assignee, "assignee", "a", "", "of this user, by name")
 	flags.StringVarP(&q.Label, "label", "l", "", "with this label")
 	flags.StringVarP(&q.Text, "query", "q", "", "with these words in title or description")
+	flags.StringVar(&q.Holder, "holder", "", "held by this agent or user, by name")
+	flags.BoolVar(&q.Ready, "ready", false, "only those that kanban next could take")
+	flags.BoolVar(&q.Blocked, "blocked", false, "only those that wait for others")
 	flags.BoolVar(&q.Archived, "archived", false, "the archived ones instead")
 	flags.IntVar(&limit, "limit", 100, "at most so many (0 = all)")
 	return cmd
@@ -225,7 +230,7 @@ func (a *app) showTicket(t *readmodel.Ticket, comments []readmodel.Comment) erro
 func (a *app) ticketMove() *cobra.Command {
 	var before, after string
 	var overLimit bool
-	var ifVersion int64
+	var ifVersion, fence int64
 	cmd := &cobra.Command{
 		Use:   "move TICKET [COLUMN]",
 		Short: "Move a ticket to a column, or elsewhere in its own with --before or --after",
@@ -240,18 +245,22 @@ func (a *app) ticketMove() *cobra.Command {
 			} else if before == "" && after == "" {
 				return usagef("say where to: a column, --before TICKET or --after TICKET")
 			}
-			c, err := a.connect()
+			c, err := a.connectToWork()
 			if err != nil {
 				return err
 			}
-			ticket, err := c.MoveTicket(cmd.Context(), in, versionFlag(cmd.Flags().Changed("if-version"), ifVersion))
-			if err != nil {
-				return err
-			}
-			return a.printTicket(&ticket)
+			return c.withFence(cmd.Context(), in.Ticket, fence, func(fence int64) error {
+				in.Fence = fence
+				ticket, err := c.MoveTicket(cmd.Context(), in, versionFlag(cmd.Flags().Changed("if-version"), ifVersion))
+				if err != nil {
+					return err
+				}
+				return a.printTicket(&ticket)
+			})
 		},
 	}
 	flags := cmd.Flags()
+	fenceFlag(cmd, &fence)
 	flags.StringVar(&before, "before", "", "just before this ticket")
 	flags.StringVar(&after, "after", "", "just after this ticket")
 	flags.BoolVar(&overLimit, "over-limit", false, "go past the WIP limit (pm only; recorded)")

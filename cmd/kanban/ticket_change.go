@@ -15,7 +15,7 @@ import (
 func (a *app) ticketEdit() *cobra.Command {
 	var title, description, acceptance, priority, due string
 	var labels []string
-	var ifVersion int64
+	var ifVersion, fence int64
 	cmd := &cobra.Command{
 		Use:   "edit TICKET",
 		Short: "Change what a ticket says",
@@ -61,20 +61,24 @@ func (a *app) ticketEdit() *cobra.Command {
 				}
 				in.DueAt = &at
 			}
-			if in == (commands.UpdateTicket{Ticket: in.Ticket}) {
+			if in == (commands.UpdateTicket{Ticket: in.Ticket}) { // the fence comes below
 				return usagef("nothing to change: give at least one of --title, --description, --acceptance, --priority, --label, --due")
 			}
-			c, err := a.connect()
+			c, err := a.connectToWork()
 			if err != nil {
 				return err
 			}
-			ticket, err := c.UpdateTicket(cmd.Context(), in, versionFlag(flags.Changed("if-version"), ifVersion))
-			if err != nil {
-				return err
-			}
-			return a.printTicket(&ticket)
+			return c.withFence(cmd.Context(), in.Ticket, fence, func(fence int64) error {
+				in.Fence = fence
+				ticket, err := c.UpdateTicket(cmd.Context(), in, versionFlag(flags.Changed("if-version"), ifVersion))
+				if err != nil {
+					return err
+				}
+				return a.printTicket(&ticket)
+			})
 		},
 	}
+	fenceFlag(cmd, &fence)
 	flags := cmd.Flags()
 	flags.StringVarP(&title, "title", "t", "", "new title")
 	flags.StringVarP(&description, "description", "d", "", "new description; - reads it from standard input")

@@ -25,8 +25,9 @@ func (c *Client) RemoveDependency(ctx context.Context, ticket, dependsOn command
 	return send[readmodel.Ticket](ctx, c, http.MethodDelete, nil, "api", "tickets", ref(ticket), "dependencies", ref(dependsOn))
 }
 
-// SetChecklist makes the acceptance criteria the given list.
-func (c *Client) SetChecklist(ctx context.Context, cmd commands.SetChecklist) (readmodel.Ticket, error) {
+// SetChecklist makes the acceptance criteria the given list. ifMatch is the
+// version of the ticket that the list is based on, nil for any.
+func (c *Client) SetChecklist(ctx context.Context, cmd commands.SetChecklist, ifMatch *int64) (readmodel.Ticket, error) {
 	body := struct {
 		Fence int64                        `json:"fence,omitempty"`
 		Items []commands.ChecklistItemSpec `json:"items"`
@@ -34,7 +35,11 @@ func (c *Client) SetChecklist(ctx context.Context, cmd commands.SetChecklist) (r
 	if body.Items == nil {
 		body.Items = []commands.ChecklistItemSpec{}
 	}
-	return send[readmodel.Ticket](ctx, c, http.MethodPut, body, "api", "tickets", ref(cmd.Ticket), "checklist")
+	var out readmodel.Ticket
+	err := c.do(ctx, request{
+		method: http.MethodPut, path: join("api", "tickets", ref(cmd.Ticket), "checklist"), body: body, ifMatch: ifMatch,
+	}, &out)
+	return out, err
 }
 
 // CheckItem marks one acceptance criterion as done, or as not done.

@@ -15,6 +15,9 @@ type TicketQuery struct {
 	Board, Column, Assignee, Label string
 	Text                           string // words to search for
 	Archived                       bool   // the archived ones instead
+	Holder                         string // held by this principal
+	Ready                          bool   // only those that claim-next could take
+	Blocked                        bool   // only those that wait for others
 }
 
 // Tickets lists the tickets that the caller may see.
@@ -25,8 +28,11 @@ func (c *Client) Tickets(ctx context.Context, q TicketQuery) (Page[readmodel.Tic
 	set(values, "assignee", q.Assignee)
 	set(values, "label", q.Label)
 	set(values, "q", q.Text)
-	if q.Archived {
-		values.Set("archived", "true")
+	set(values, "holder", q.Holder)
+	for name, is := range map[string]bool{"archived": q.Archived, "ready": q.Ready, "blocked": q.Blocked} {
+		if is {
+			values.Set(name, "true")
+		}
 	}
 	return get[Page[readmodel.Ticket]](ctx, c, values, "api", "tickets")
 }

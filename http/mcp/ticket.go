@@ -178,7 +178,9 @@ func (s *session) whole(ctx context.Context, t *readmodel.Ticket, at cursor) (re
 	p := &pieces{left: room - cost(&data), at: at}
 	sections := []func(){
 		func() { p.each(1, func(int) (all bool) { u.Description, all = p.text(t.Description, 8); return all }) },
-		func() { p.each(1, func(int) (all bool) { u.Acceptance, all = p.text(t.AcceptanceCriteria, 12); return all }) },
+		func() {
+			p.each(1, func(int) (all bool) { u.Acceptance, all = p.text(t.AcceptanceCriteria, 12); return all })
+		},
 		func() {
 			p.each(len(t.Checklist), func(i int) bool {
 				c := criterion{ID: t.Checklist[i].ID, Done: t.Checklist[i].Done}

@@ -79,7 +79,7 @@ func (v *reviewer) verdict(r *run, t *readmodel.Ticket) []task {
 	}
 	items = append(items, commands.ChecklistItemSpec{Text: fmt.Sprintf("mended after review %d: %s", r.rejections[t.ID], complaint)})
 	return []task{{"checklist", func(ctx context.Context, _ *run) error {
-		changed, err := v.api.SetChecklist(ctx, commands.SetChecklist{Ticket: ref, Items: items})
+		changed, err := v.api.SetChecklist(ctx, commands.SetChecklist{Ticket: ref, Items: items}, nil)
 		version = changed.Version
 		return err
 	}}, {"reject", func(ctx context.Context, _ *run) error {
