@@ -80,7 +80,7 @@ func TestConfigReportsAllErrorsAtOnce(t *testing.T) {
 		"CORS_ORIGINS": "[oops", "TRUSTED_PROXIES": "everyone", "REGISTRATION": "maybe", "DB_SYNCHRONOUS": "OFF",
 		"TESTING": "perhaps", "ACCESS_TOKEN_EXPIRE_MINUTES": "0", "SLOW_QUERY_MS": "-1", "TLS_CERT": "/nowhere.pem",
 		"BACKUP_AGE_RECIPIENT": "AGE-SECRET-KEY-1", "HOST": "a b", "RATE_LIMIT_BURST": "0",
-		"AGENT_COMMANDS_PER_MINUTE": "-1",
+		"AGENT_COMMANDS_PER_MINUTE": "-1", "WEBHOOK_ALLOW": `["hooks.internal","http://a/"]`,
 	})
 	_, err := loadConfig("")
 	if err == nil {
@@ -91,7 +91,7 @@ func TestConfigReportsAllErrorsAtOnce(t *testing.T) {
 		"LOG_LEVEL: \"loud\" is no level", "DATABASE_URL: ", "REDIS_URL: ", "NATS_URL: ", "NATS_LISTEN: ", "BACKUP_SCHEDULE: ",
 		"CORS_ORIGINS: ", "TRUSTED_PROXIES: ", "REGISTRATION: ", "DB_SYNCHRONOUS: ", "TESTING: ",
 		"ACCESS_TOKEN_EXPIRE_MINUTES: ", "SLOW_QUERY_MS: ", "TLS_CERT: ", "TLS_KEY: missing", "BACKUP_AGE_RECIPIENT: ", "HOST: ",
-		"RATE_LIMIT_BURST: ", "AGENT_COMMANDS_PER_MINUTE: ",
+		"RATE_LIMIT_BURST: ", "AGENT_COMMANDS_PER_MINUTE: ", "WEBHOOK_ALLOW: \"http://a/\"",
 	} {
 		if !strings.Contains(err.Error(), "\n  "+want) {
 			t.Errorf("the error does not say %q:\n%v", want, err)

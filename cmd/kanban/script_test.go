@@ -47,11 +47,13 @@ func TestScripts(t *testing.T) {
 			e.Vars = append(e.Vars, "REALDATA="+sample, "PORT=0", "DATA_DIR=data", "TZ=UTC", "GORACE=atexit_sleep_ms=0 halt_on_error=1")
 			e.Vars = append(e.Vars, "XDG_CACHE_HOME="+filepath.Join(e.WorkDir, "cache"))
 			e.Values[servingKey{}] = new(current)
+			e.Values[inboxKey{}] = new(mailbox)
 			return os.Mkdir(filepath.Join(e.WorkDir, "data"), 0o700)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"serve": scriptServe, "stop": scriptStop, "register": scriptRegister,
+			"serve": scriptServe, "halt": scriptHalt, "register": scriptRegister,
 			"capture": scriptCapture, "field": scriptField, "tamper": scriptTamper, "usage": scriptUsage, "exits": scriptExits,
+			"receiver": scriptReceiver, "received": scriptReceived,
 		},
 	})
 }
@@ -78,7 +80,7 @@ func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
 	s.cmd.Args = append([]string{"kanban", "serve"}, args...)
 	s.cmd.Dir = ts.MkAbs(".")
 	s.cmd.Stderr = &s.stderr
-	for _, name := range []string{"PATH", "HOME", "GORACE", "PORT", "DATA_DIR", "TZ", "TMPDIR", "REGISTRATION", "TESTING", "DATABASE_URL"} {
+	for _, name := range []string{"PATH", "HOME", "GORACE", "PORT", "DATA_DIR", "TZ", "TMPDIR", "REGISTRATION", "TESTING", "DATABASE_URL", "WEBHOOK_ALLOW"} {
 		if v := ts.Getenv(name); v != "" {
 			s.cmd.Env = append(s.cmd.Env, name+"="+v)
 		}
@@ -102,8 +104,9 @@ func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { _ = s.cmd.Process.Kill() })
 }
 
-// stop ends the server: with SIGTERM, which must succeed, or "stop -9".
-func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
+// halt ends the server: with SIGTERM, which must succeed, or "halt -9". (stop is a
+// word of testscript itself, which ends the script there and passes.)
+func scriptHalt(ts *testscript.TestScript, neg bool, args []string) {
 	s := ts.Value(servingKey{}).(*current).server
 	signal := syscall.SIGTERM
 	if len(args) == 1 && args[0] == "-9" {
