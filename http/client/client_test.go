@@ -234,10 +234,10 @@ func TestRequests(t *testing.T) {
 		},
 		"tickets": {
 			func(ctx context.Context, c *client.Client) error {
-				_, err := c.Tickets(ctx, client.TicketQuery{Board: "WEB", Text: "a b", Paging: client.Paging{Limit: 5, Cursor: "x"}})
+				_, err := c.Tickets(ctx, client.TicketQuery{Board: "WEB", Text: "a b", Holder: "bot", Ready: true, Paging: client.Paging{Limit: 5, Cursor: "x"}})
 				return err
 			},
-			"GET", "/api/tickets?board_id=WEB&cursor=x&limit=5&q=a+b", "", "",
+			"GET", "/api/tickets?board_id=WEB&cursor=x&holder=bot&limit=5&q=a+b&ready=true", "", "",
 		},
 		"events": {
 			func(ctx context.Context, c *client.Client) error {
@@ -301,7 +301,7 @@ func TestRequests(t *testing.T) {
 		},
 		"empty checklist": {
 			func(ctx context.Context, c *client.Client) error {
-				_, err := c.SetChecklist(ctx, commands.SetChecklist{Ticket: "7"})
+				_, err := c.SetChecklist(ctx, commands.SetChecklist{Ticket: "7"}, nil)
 				return err
 			},
 			"PUT", "/api/tickets/7/checklist", `{"items":[]}`, "",
