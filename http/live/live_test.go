@@ -48,7 +48,11 @@ func TestPersonalEvents(t *testing.T) {
 // judged: add it to ChangesAccess, or to harmless here.
 func TestEveryTypeIsJudged(t *testing.T) {
 	t.Parallel()
-	harmless := []string{"ticket_", "comment_", "column_", "board_created", "board_archived", "board_restored", "user_registered", "token_issued", "log_imported", "data_redacted", "dependency_", "checklist_", "evidence_", "approval_", "lease_"}
+	harmless := []string{
+		"ticket_", "comment_", "column_", "board_created", "board_archived", "board_restored", "board_frozen", "board_unfrozen",
+		"user_registered", "token_issued", "log_imported", "data_redacted", "dependency_", "checklist_", "evidence_", "approval_",
+		"lease_", "usage_", "agent_", "webhook_", "commands_undone",
+	}
 	for _, typ := range events.Types() {
 		judged := ChangesAccess(&events.Envelope{Type: typ})
 		for _, prefix := range harmless {
