@@ -151,8 +151,13 @@ func (a *app) printWebhook(w *client.Webhook) error {
 		return a.printJSON(w)
 	}
 	rows := [][]string{
-		{"webhook", number(w.ID)}, {"url", w.URL}, {"types", typeList(w.Types)}, {"state", webhookState(w)},
-		{"position", number(w.Position)}, {"delivered", number(w.Delivered)}, {"dead letters", number(w.DeadLetters)},
+		{"webhook", number(w.ID)},
+		{"url", w.URL},
+		{"types", typeList(w.Types)},
+		{"state", webhookState(w)},
+		{"position", number(w.Position)},
+		{"delivered", number(w.Delivered)},
+		{"dead letters", number(w.DeadLetters)},
 		{"created by", w.CreatedBy + ", " + a.ago(w.CreatedAt)},
 	}
 	if w.OffReason != "" {
