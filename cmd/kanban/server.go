@@ -310,7 +310,7 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 		Commands: s.sequencer, Queries: s.queries, Auth: s.accounts, Setup: setup, Log: s.db,
 		Watermark: s.watermark, Timeline: timeline{s.db},
 		Subscribe: func(after int64) kanbanhttp.Subscription { return s.tail.Subscribe(after) },
-		MCP: tools,
+		MCP:       tools,
 	})
 	if err != nil {
 		return err
