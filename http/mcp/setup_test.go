@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +37,8 @@ type app struct {
 	mark *projections.Watermark
 	url  string
 	http *http.Client
+	// seen counts the requests of /mcp, busy those under way.
+	seen, busy atomic.Int64
 }
 
 type directory struct{ q *readmodel.Queries }
@@ -100,7 +103,15 @@ func newApp(t testing.TB) *app {
 	}, kanbanhttp.Deps{
 		Commands: a.seq, Queries: q, Auth: a.auth, Setup: auth.NewSetup(dir), Log: db, Watermark: a.mark, Timeline: timeline{db},
 		Subscribe: func(after int64) kanbanhttp.Subscription { return tail.Subscribe(after) },
-		MCP:       tools,
+		MCP: func(api http.Handler) http.Handler {
+			next := tools(api)
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				a.busy.Add(1)
+				a.seen.Add(1)
+				defer a.busy.Add(-1)
+				next.ServeHTTP(w, r)
+			})
+		},
 	})
 	must(err)
 	must(server.Start())
