@@ -29,8 +29,13 @@ type board struct {
 	Archived  bool       `json:"archived,omitempty"`
 	MaxClaims int        `json:"max_claims,omitempty"`
 	Columns   []column   `json:"columns,omitempty"`
+	LeftOut   int        `json:"columns_left_out,omitempty"`
 	Untrusted *untrusted `json:"untrusted"`
 }
+
+// forColumns bounds the columns of one board, so that one entry of a list always
+// fits.
+const forColumns = room / 2
 
 type column struct {
 	Name     string            `json:"name"`
@@ -64,9 +69,12 @@ func boardOf(b *readmodel.Board, detailed bool) board {
 	if detailed {
 		out.MaxClaims = b.MaxClaims
 		out.Untrusted.Description = b.Description[:prefix(b.Description, briefText)]
+		columns := make([]column, len(b.Columns))
 		for i := range b.Columns {
-			out.Columns = append(out.Columns, columnOf(&b.Columns[i]))
+			columns[i] = columnOf(&b.Columns[i])
 		}
+		left := forColumns
+		out.LeftOut = len(columns) - take(&out.Columns, columns, &left)
 	}
 	return out
 }
@@ -151,7 +159,7 @@ func boardSummary(ctx context.Context, s *session, in summaryArgs) (reply, error
 	if !in.Detailed {
 		data.Board.Untrusted.Description = ""
 	}
-	for i := range b.Columns {
+	for i := range data.Board.Columns {
 		page, err := s.client.Tickets(ctx, client.TicketQuery{
 			Paging: client.Paging{Limit: 1}, Board: string(id), Column: string(commands.RefID(b.Columns[i].ID)),
 		})

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -99,7 +100,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"A page of another origin called. Allow it with CORS_ORIGINS, or call from elsewhere than a browser.")
 		return
 	}
-	inside := &inProcess{api: d.api, outer: r, requestID: w.Header().Get("X-Request-Id")}
+	inside := &inProcess{api: d.api, outer: r, requestID: w.Header().Get("X-Request-Id"), pause: time.Second}
 	c, err := client.New(client.Config{
 		URL: "http://" + d.host(r), HTTP: &http.Client{Transport: inside}, Retries: -1, UserAgent: "kanban-mcp/" + d.version,
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 )
 
 // inProcess carries the requests of a client to a handler in the same process,
@@ -14,6 +15,8 @@ type inProcess struct {
 	api       http.Handler
 	outer     *http.Request
 	requestID string
+	// pause is between attempts.
+	pause time.Duration
 }
 
 var _ http.RoundTripper = (*inProcess)(nil)
@@ -24,8 +27,35 @@ var passedOn = []string{
 	"Authorization", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via", "Traceparent", "Tracestate",
 }
 
+// attempts is how often a request is made that is answered with "in a moment":
+// the read model lags, and the command has happened. Its Idempotency-Key makes
+// that safe, and the model must not do it twice because it was told of a fault.
+// 429 is passed on, so that a runaway is told.
+const attempts = 3
+
 // RoundTrip implements http.RoundTripper.
-func (t *inProcess) RoundTrip(r *http.Request) (res *http.Response, err error) {
+func (t *inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	for attempt := 1; ; attempt++ {
+		res, err := t.once(r)
+		if err != nil || res.StatusCode != http.StatusServiceUnavailable || attempt == attempts {
+			return res, err
+		}
+		timer := time.NewTimer(t.pause)
+		select {
+		case <-timer.C:
+		case <-r.Context().Done():
+			timer.Stop()
+			return res, nil
+		}
+		if r.GetBody != nil {
+			if r.Body, err = r.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+func (t *inProcess) once(r *http.Request) (res *http.Response, err error) {
 	in := r.Clone(r.Context())
 	in.RemoteAddr, in.TLS = t.outer.RemoteAddr, t.outer.TLS
 	in.RequestURI = in.URL.RequestURI()

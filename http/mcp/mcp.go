@@ -145,7 +145,7 @@ func (c Config) handle(name string, run tool, who connect) sdk.ToolHandler {
 		}
 		out, err := run(ctx, s, req.Params.Arguments)
 		if err != nil {
-			return refusal(name, err)
+			return refusal(err)
 		}
 		return result(out)
 	}
@@ -158,6 +158,9 @@ func (c Config) recovered(name string, err *error) {
 	}
 }
 
+// frame is the weight of what the protocol puts around a reply.
+const frame = 60
+
 // result puts the data into the reply twice: as structured content, and as text
 // for the many clients that show a model nothing else.
 func result(out reply) (*sdk.CallToolResult, error) {
@@ -165,8 +168,8 @@ func result(out reply) (*sdk.CallToolResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	if weigh(out.text)+weightOf(data) > maxWeight {
-		return refusal("", errTooLarge)
+	if weigh(out.text)+weightOf(data)+frame > maxWeight {
+		return refusal(errTooLarge)
 	}
 	return &sdk.CallToolResult{
 		Content:           []sdk.Content{&sdk.TextContent{Text: out.text}, &sdk.TextContent{Text: string(data)}},

@@ -34,7 +34,7 @@ type problem struct {
 var next = map[events.Code]string{
 	events.CodeInvalid:         "Correct the arguments and call again.",
 	events.CodeUnauthenticated: "The token is missing, wrong or expired. Tell the person you work for that it must be replaced; stop until then.",
-	events.CodeForbidden:       "You may not do that. Choose something else, or ask a pm of the board with comment.",
+	events.CodeForbidden:       "Claim the ticket first if you can; otherwise choose something else, or ask a pm of the board in a comment.",
 	events.CodeNotFound:        "Check the key with list_boards or find_tickets; boards that you are no member of are not shown.",
 	events.CodeConflict:        "Look at the ticket with get_ticket and decide again.",
 	events.CodeVersionMismatch: "Read the ticket again with get_ticket and decide again.",
@@ -58,7 +58,7 @@ var next = map[events.Code]string{
 
 // refusal is what the model can do something about, as a result. Everything
 // else, a fault of the server or of the way to it, is an error of the protocol.
-func refusal(tool string, err error) (*sdk.CallToolResult, error) {
+func refusal(err error) (*sdk.CallToolResult, error) {
 	var e *events.Error
 	if !errors.As(err, &e) {
 		return nil, fault(err)
@@ -76,8 +76,8 @@ func refusal(tool string, err error) (*sdk.CallToolResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	if weightOf(data) > maxWeight { // a message quotes what was sent
-		p.Fields, p.Message = nil, p.Message[:prefix(p.Message, 200)]
+	if weightOf(data) > maxWeight/2 { // it quotes what was sent
+		p.Fields, p.Message = nil, p.Message[:prefix(p.Message, briefText)]
 		if data, err = encode(map[string]any{"error": p}); err != nil {
 			return nil, err
 		}

@@ -90,8 +90,7 @@ func conciseOf(t *readmodel.Ticket) ticketReply {
 		left -= cost(text[:n])
 		return text[:n]
 	}
-	if len(t.Labels) > 20 {
-		u.Labels = t.Labels[:20]
+	if len(u.Labels) < len(t.Labels) {
 		short("labels")
 	}
 	u.Description = cut("description", t.Description, briefText)
@@ -123,46 +122,50 @@ func conciseOf(t *readmodel.Ticket) ticketReply {
 }
 
 // pieces gives out the texts of a ticket in their order, as far as there is
-// room. What it takes of a text begins at the offset where the cursor stands.
+// room, from the cursor on.
 type pieces struct {
 	left int
 	at   cursor
 	full bool
 }
 
-// text takes what fits of a text; all is false where the rest is for later.
-func (p *pieces) text(text string, frame int) (part string, all bool) {
-	rest := text[boundary(text, min(p.at.Offset, len(text))):]
-	p.left -= frame
-	n := len(rest)
-	if c := cost(rest); c > p.left {
-		n = prefix(rest, p.left)
-	}
-	p.left -= cost(rest[:n])
-	if n < len(rest) {
-		p.full = true
-		p.at.Offset += n
-		return rest[:n], false
-	}
-	p.at.Offset = 0
-	return rest, true
-}
-
-// least is the room below which beginning another text makes no sense.
+// least is the room below which beginning a long text makes no sense.
 const least = 120
 
-// each takes the items of a section from the one at the cursor on.
-func (p *pieces) each(n int, one func(i int) (all bool)) {
+// each takes the n texts of a section. of returns a text and what its frame
+// costs; emit gets as much of it as there is room for. Only long texts are
+// divided between replies.
+func (p *pieces) each(n int, of func(i int) (text string, frame int), emit func(i int, part string)) {
 	for p.at.Skip < n && !p.full {
-		if p.left < least {
+		text, frame := of(p.at.Skip)
+		rest := text[boundary(text, p.at.Offset):]
+		part := rest
+		if whole := cost(rest) + frame; whole > p.left {
+			if p.left < least+frame || p.at.Offset == 0 && whole <= room/2 {
+				p.full = true
+				return
+			}
+			part = rest[:prefix(rest, p.left-frame)]
+		}
+		p.left -= cost(part) + frame
+		emit(p.at.Skip, part)
+		if len(part) < len(rest) {
 			p.full = true
+			p.at.Offset += len(part)
 			return
 		}
-		if !one(p.at.Skip) {
-			return
-		}
-		p.at.Skip++
+		p.at.Offset, p.at.Skip = 0, p.at.Skip+1
 	}
+}
+
+// one is a section of a single text.
+func one(text string) func(int) (string, int) {
+	return func(int) (string, int) { return text, 12 }
+}
+
+// quoted is how a piece of evidence, a verdict or a comment is passed on.
+func quoted(list []said, texts func(i int) string) func(int) (string, int) {
+	return func(i int) (string, int) { return texts(i), cost(list[i]) }
 }
 
 // whole is a ticket with everything that was written about it, from the cursor
@@ -175,40 +178,32 @@ func (s *session) whole(ctx context.Context, t *readmodel.Ticket, at cursor) (re
 		data.Ticket = ticket{Key: t.Key, Untrusted: &untrusted{By: t.CreatedBy}}
 	}
 	u := data.Ticket.Untrusted
+	if first && len(u.Labels) < len(t.Labels) {
+		data.Shortened = []string{"labels"}
+	}
 	p := &pieces{left: room - cost(&data), at: at}
+	evidence := make([]said, len(t.Evidence))
+	for i, e := range t.Evidence {
+		evidence[i] = said{By: e.By, At: second(e.At), Kind: string(e.Kind)}
+	}
 	sections := []func(){
-		func() { p.each(1, func(int) (all bool) { u.Description, all = p.text(t.Description, 8); return all }) },
+		func() { p.each(1, one(t.Description), func(_ int, part string) { u.Description = part }) },
+		func() { p.each(1, one(t.AcceptanceCriteria), func(_ int, part string) { u.Acceptance = part }) },
 		func() {
-			p.each(1, func(int) (all bool) { u.Acceptance, all = p.text(t.AcceptanceCriteria, 12); return all })
-		},
-		func() {
-			p.each(len(t.Checklist), func(i int) bool {
-				c := criterion{ID: t.Checklist[i].ID, Done: t.Checklist[i].Done}
-				part, all := p.text(t.Checklist[i].Text, cost(c))
-				c.Text = part
-				u.Checklist = append(u.Checklist, c)
-				return all
+			p.each(len(t.Checklist), func(i int) (string, int) { return t.Checklist[i].Text, cost(criterion{}) }, func(i int, part string) {
+				u.Checklist = append(u.Checklist, criterion{ID: t.Checklist[i].ID, Done: t.Checklist[i].Done, Text: part})
 			})
 		},
 		func() {
-			if t.Approval == nil {
-				return
+			if a := t.Approval; a != nil {
+				u.Approval = &said{By: a.By, At: second(a.At), Kind: a.State}
+				p.each(1, one(a.Note), func(_ int, part string) { u.Approval.Text = part })
 			}
-			p.each(1, func(int) bool {
-				a := said{By: t.Approval.By, At: second(t.Approval.At), Kind: t.Approval.State}
-				part, all := p.text(t.Approval.Note, cost(a))
-				a.Text = part
-				u.Approval = &a
-				return all
-			})
 		},
 		func() {
-			p.each(len(t.Evidence), func(i int) bool {
-				e := said{By: t.Evidence[i].By, At: second(t.Evidence[i].At), Kind: string(t.Evidence[i].Kind)}
-				part, all := p.text(t.Evidence[i].Text, cost(e))
-				e.Text = part
-				u.Evidence = append(u.Evidence, e)
-				return all
+			p.each(len(evidence), quoted(evidence, func(i int) string { return t.Evidence[i].Text }), func(i int, part string) {
+				evidence[i].Text = part
+				u.Evidence = append(u.Evidence, evidence[i])
 			})
 		},
 	}
@@ -244,12 +239,13 @@ func (s *session) comments(ctx context.Context, t *readmodel.Ticket, p *pieces, 
 		if p.full {
 			return page.Total, nil
 		}
-		p.each(len(page.Items), func(i int) bool {
-			c := said{By: page.Items[i].Author, At: second(page.Items[i].CreatedAt), Kind: string(page.Items[i].AuthorKind)}
-			part, all := p.text(page.Items[i].Text, cost(c))
-			c.Text = part
-			u.Comments = append(u.Comments, c)
-			return all
+		list := make([]said, len(page.Items))
+		for i, c := range page.Items {
+			list[i] = said{By: c.Author, At: second(c.CreatedAt), Kind: string(c.AuthorKind)}
+		}
+		p.each(len(list), quoted(list, func(i int) string { return page.Items[i].Text }), func(i int, part string) {
+			list[i].Text = part
+			u.Comments = append(u.Comments, list[i])
 		})
 		if p.full || page.NextCursor == "" {
 			return page.Total, nil

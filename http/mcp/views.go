@@ -101,9 +101,14 @@ func summaryOf(t *readmodel.Ticket, detailed bool) ticket {
 	if t.Lease != nil {
 		out.ExpiresAt = second(t.Lease.ExpiresAt)
 	}
-	out.Untrusted.Labels = t.Labels
+	left := forLabels
+	take(&out.Untrusted.Labels, t.Labels, &left)
 	return out
 }
+
+// forLabels bounds the labels of one ticket: there may be 200, and one entry of
+// a list must always fit.
+const forLabels = 1000
 
 // take appends items to list while they fit into left, and returns how many
 // did.

@@ -1,72 +1,121 @@
 package mcp
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"unicode/utf8"
-
-	"github.com/agent-kanban/agent-kanban/events"
 )
 
-// maxWeight bounds every reply. weigh is an upper bound for ordinary text, of
-// whatever tokenizer; a test compares it with a real one and holds that no
-// reply takes more than 8,000 tokens.
-const maxWeight = 7600
+// maxWeight bounds every reply. weigh is an upper bound of a real tokenizer's
+// count, which a test holds for texts of all kinds; another one that holds that
+// no reply takes more than 8,000 tokens.
+const maxWeight = 7800
 
-// weigh estimates from above how many tokens a text takes, without a tokenizer:
-// those cut at changes between letters, digits, spaces and signs, and divide
-// what they do not know further.
+// weigh estimates from above how many tokens a text takes, without a tokenizer.
+// Those cut a text where letters, digits, spaces and signs meet and where a
+// capital begins a word, know most words and their parts, and divide further
+// what they do not know: so what cannot be pronounced weighs more.
 func weigh(s string) int {
-	total, run := 0, 0
-	var class byte
-	end := func() {
-		switch class {
-		case 'a':
-			total += (run + 2) / 3
-		case '0':
-			total += (run + 2) / 3
-		case ' ':
-			total += min(run-1, 1+run/16)
-		case '\n':
-			total += 1 + run/16
-		case '.':
-			total += run
-		}
-		run = 0
-	}
+	w := 0 // in twelfths
+	var r run
 	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
+		c, n := rune(s[i]), 1
+		if c >= utf8.RuneSelf {
+			c, n = utf8.DecodeRuneInString(s[i:])
+		}
 		i += n
-		is := classOf(r)
-		upper := r >= 'A' && r <= 'Z'
-		if is != class || upper {
-			end()
-			class = is
+		if k := kindOfRune(c); k != r.kind || c >= 'A' && c <= 'Z' {
+			w += r.weight(k)
+			r = run{kind: k}
 		}
-		if is == 'x' {
-			total += max(n-1, 1)
-			continue
-		}
-		run++
+		r.add(c, n)
 	}
-	end()
-	return total
+	return (w + r.weight(none) + 11) / 12
 }
 
-func classOf(r rune) byte {
+// kind is what a rune is to a tokenizer.
+type kind byte
+
+const (
+	none kind = iota
+	letter
+	digit
+	space
+	line
+	sign
+	foreign
+)
+
+func kindOfRune(c rune) kind {
 	switch {
-	case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z':
-		return 'a'
-	case r >= '0' && r <= '9':
-		return '0'
-	case r == ' ':
-		return ' '
-	case r == '\n', r == '\r', r == '\t':
-		return '\n'
-	case r < 0x80:
-		return '.'
+	case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
+		return letter
+	case c >= '0' && c <= '9':
+		return digit
+	case c == ' ':
+		return space
+	case c == '\n', c == '\r', c == '\t':
+		return line
+	case c > ' ' && c < 0x7f:
+		return sign
+	default: // control characters too
+		return foreign
+	}
+}
+
+// run is a stretch of one kind.
+type run struct {
+	kind kind
+	n    int
+	// cluster counts the consonants since the last vowel, hard those that are
+	// more than two in a row; bytes are of foreign runes.
+	cluster, hard, bytes int
+}
+
+func (r *run) add(c rune, bytes int) {
+	r.n++
+	switch r.kind {
+	case letter:
+		switch c | 0x20 {
+		case 'a', 'e', 'i', 'o', 'u', 'y':
+			r.cluster = 0
+		default:
+			if r.cluster++; r.cluster > 2 || r.n == 2 && r.cluster == 2 {
+				r.hard++
+			}
+		}
+	case foreign:
+		// Latin, Greek, Cyrillic, Hebrew, Arabic take two bytes, Chinese and its
+		// neighbours three, and rare scripts too, but those are hardly known.
+		switch {
+		case bytes == 3 && (c < 0x3000 || c > 0x9fff) && (c < 0xac00 || c > 0xd7af):
+			r.bytes += 3
+		default:
+			r.bytes += max(bytes-1, 1)
+		}
 	default:
-		return 'x'
+	}
+}
+
+// weight of the run, which another kind follows, in twelfths of a token.
+func (r *run) weight(next kind) int {
+	switch r.kind {
+	case letter:
+		return 12*((r.n+3)/4) + 9*r.hard
+	case digit:
+		return 12 * ((r.n + 2) / 3)
+	case space:
+		if r.n == 1 && next != digit && next != line && next != space {
+			return 0 // it goes with what follows
+		}
+		return 12 * (1 + r.n/16)
+	case line:
+		return 12 * (1 + r.n/4)
+	case sign:
+		return 12 * ((3*r.n + 3) / 4)
+	case foreign:
+		return 12 * r.bytes
+	default:
+		return 0
 	}
 }
 
@@ -110,39 +159,4 @@ func boundary(s string, n int) int {
 		n--
 	}
 	return min(n, len(s))
-}
-
-// cursor says where a reply goes on. It is opaque to the model.
-type cursor struct {
-	Page    string `json:"p,omitempty"` // the API's cursor
-	Skip    int    `json:"n,omitempty"` // items of that page, or of a section
-	Section int    `json:"s,omitempty"` // of a ticket
-	Offset  int    `json:"o,omitempty"` // bytes of a text
-	Version int64  `json:"v,omitempty"` // of the ticket that was read
-}
-
-func (c *cursor) String() string {
-	if c == nil {
-		return ""
-	}
-	text, _ := json.Marshal(c) // a cursor always encodes
-	return base64.RawURLEncoding.EncodeToString(text)
-}
-
-func parseCursor(s string) (cursor, error) {
-	var c cursor
-	if s == "" {
-		return c, nil
-	}
-	text, err := base64.RawURLEncoding.DecodeString(s)
-	if err == nil {
-		err = json.Unmarshal(text, &c)
-	}
-	if err != nil || c.Skip < 0 || c.Section < 0 || c.Offset < 0 {
-		return cursor{}, &events.Error{
-			Code: events.CodeInvalid, Message: "cursor is not one that this tool gave. Leave it out to begin anew.",
-			Fields: map[string]string{"cursor": "is not one that this tool gave"},
-		}
-	}
-	return c, nil
 }

@@ -71,6 +71,11 @@ func createTickets(ctx context.Context, s *session, in createArgs) (reply, error
 			data.Created = append(data.Created, created{As: in.Tickets[len(data.Created)].As, Key: c.Key})
 		}
 	}
+	if cost(&data) > room {
+		for i := range data.Created { // the order tells
+			data.Created[i].As = ""
+		}
+	}
 	return reply{fmt.Sprintf("Created %d tickets, in the order they were given.", len(data.Created)), data}, nil
 }
 
