@@ -1,43 +1,69 @@
 package mcp
 
 import (
+	_ "embed"
 	"encoding/json"
+	"strings"
 	"unicode/utf8"
 )
 
 // maxWeight bounds every reply. weigh is an upper bound of a real tokenizer's
-// count, which a test holds for texts of all kinds; another one that holds that
-// no reply takes more than 8,000 tokens.
+// count, and a test holds that no reply takes more than 8,000 tokens.
 const maxWeight = 7800
 
-// weigh estimates from above how many tokens a text takes, without a tokenizer.
-// Those cut a text where letters, digits, spaces and signs meet and where a
-// capital begins a word, know most words and their parts, and divide further
-// what they do not know: so what cannot be pronounced weighs more.
-func weigh(s string) int {
-	w := 0 // in twelfths
-	var r run
-	for i := 0; i < len(s); {
-		c, n := rune(s[i]), 1
-		if c >= utf8.RuneSelf {
-			c, n = utf8.DecodeRuneInString(s[i:])
-		}
-		i += n
-		if k := kindOfRune(c); k != r.kind || c >= 'A' && c <= 'Z' {
-			w += r.weight(k)
-			r = run{kind: k}
-		}
-		r.add(c, n)
+// wordList are frequent English words, each of them one token of o200k_base and
+// of cl100k_base, with a capital and after a space too; a test holds it.
+//
+//go:embed words.txt
+var wordList string
+
+var words = func() map[string]bool {
+	known := make(map[string]bool)
+	for _, w := range strings.Fields(wordList) {
+		known[w] = true
 	}
-	return (w + r.weight(none) + 11) / 12
+	return known
+}()
+
+// Tokenizers of models (byte pair encodings) join two neighbours for as long as
+// they know what they make together. So of two single letters side by side that
+// are known as a pair none is left: three letters take two tokens at most. That
+// holds of whatever somebody writes to make replies costly, as no estimate by
+// the usual proportions does.
+const (
+	// unknownPairs of letters are no token of either encoding.
+	unknownPairs = "bq fj fz gj gk gq hj jg jv jw jx jy jz kq kx kz lq mz nq oq qf qg qj qk qo qv qy qz rj tj tq uq vq vz " +
+		"wq wv wz xg xh xj xk xq xu xv xw yf yj yq yv zg zj zq zr zv"
+	// knownPairs of signs are one token of both: those of JSON, and of much code.
+	knownPairs = `"" ": ", "} "] {" [" [{ }, }] }} ], :[ :{ \" \\ () (" ") ), ). ); // /* */ -- == => -> := != .. ** && || <= >= ++`
+)
+
+// weigh estimates from above how many tokens a text takes, without a tokenizer.
+func weigh(s string) int {
+	total := 0
+	for len(s) > 0 {
+		c, n := utf8.DecodeRuneInString(s)
+		k := kindOfRune(c)
+		end := n
+		for end < len(s) && k != foreign {
+			next := s[end]
+			// A capital after a small letter begins a word.
+			if kindOfRune(rune(next)) != k || next >= 'A' && next <= 'Z' && s[end-1] >= 'a' {
+				break
+			}
+			end++
+		}
+		total += weighRun(k, s[:end], s[end:])
+		s = s[end:]
+	}
+	return total
 }
 
-// kind is what a rune is to a tokenizer.
+// kind is what a rune is to a tokenizer, which cuts a text where two meet.
 type kind byte
 
 const (
-	none kind = iota
-	letter
+	letter kind = iota
 	digit
 	space
 	line
@@ -62,61 +88,60 @@ func kindOfRune(c rune) kind {
 	}
 }
 
-// run is a stretch of one kind.
-type run struct {
-	kind kind
-	n    int
-	// cluster counts the consonants since the last vowel, hard those that are
-	// more than two in a row; bytes are of foreign runes.
-	cluster, hard, bytes int
-}
-
-func (r *run) add(c rune, bytes int) {
-	r.n++
-	switch r.kind {
+// weighRun weighs a run of one kind, or one foreign rune; rest follows it.
+func weighRun(k kind, run, rest string) int {
+	switch k {
 	case letter:
-		switch c | 0x20 {
-		case 'a', 'e', 'i', 'o', 'u', 'y':
-			r.cluster = 0
-		default:
-			if r.cluster++; r.cluster > 2 || r.n == 2 && r.cluster == 2 {
-				r.hard++
-			}
+		lower := strings.ToLower(run)
+		if words[lower] && run[1:] == lower[1:] {
+			return 1
 		}
-	case foreign:
-		// Latin, Greek, Cyrillic, Hebrew, Arabic take two bytes, Chinese and its
-		// neighbours three, and rare scripts too, but those are hardly known.
-		switch {
-		case bytes == 3 && (c < 0x3000 || c > 0x9fff) && (c < 0xac00 || c > 0xd7af):
-			r.bytes += 3
-		default:
-			r.bytes += max(bytes-1, 1)
-		}
-	default:
-	}
-}
-
-// weight of the run, which another kind follows, in twelfths of a token.
-func (r *run) weight(next kind) int {
-	switch r.kind {
-	case letter:
-		return 12*((r.n+3)/4) + 9*r.hard
+		return parts(run, func(pair string) bool {
+			return pair[0] >= 'a' && pair[1] >= 'a' && !strings.Contains(unknownPairs, pair)
+		})
 	case digit:
-		return 12 * ((r.n + 2) / 3)
+		return (len(run) + 2) / 3
 	case space:
-		if r.n == 1 && next != digit && next != line && next != space {
-			return 0 // it goes with what follows
+		// One goes with the word that follows, but not with a number.
+		alone := rest == "" || kindOfRune(rune(rest[0])) != letter && kindOfRune(rune(rest[0])) != sign
+		switch {
+		case len(run) == 1 && !alone:
+			return 0
+		case len(run) > 1 && alone:
+			return 2 + len(run)/16
+		default:
+			return 1 + len(run)/16
 		}
-		return 12 * (1 + r.n/16)
 	case line:
-		return 12 * (1 + r.n/4)
+		return len(run)
 	case sign:
-		return 12 * ((3*r.n + 3) / 4)
-	case foreign:
-		return 12 * r.bytes
+		return parts(run, func(pair string) bool { return strings.Contains(knownPairs, pair) })
 	default:
-		return 0
+		c, n := utf8.DecodeRuneInString(run)
+		if n == 2 && oneToken(c) || n == 4 && c >= 0x1f300 && c <= 0x1f6ff {
+			return n - 1
+		}
+		return max(n, 1)
 	}
+}
+
+// oneToken tells the letters of two bytes that tokenizers know as one.
+func oneToken(c rune) bool {
+	return c >= 0xc0 && c <= 0xff || c >= 0x3b1 && c <= 0x3c9 || c >= 0x410 && c <= 0x44f || c >= 0x5d0 && c <= 0x5ea || c >= 0x627 && c <= 0x64a
+}
+
+// parts is the most tokens that a run may take, known says of which pairs of
+// neighbours.
+func parts(run string, known func(pair string) bool) int {
+	total, n := 0, 1
+	for i := 1; i < len(run); i++ {
+		if known(run[i-1 : i+1]) {
+			n++
+			continue
+		}
+		total, n = total+(2*n+2)/3, 1
+	}
+	return total + (2*n+2)/3
 }
 
 // weightOf is that of data in a reply: once as it is and once inside of a JSON
