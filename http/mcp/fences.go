@@ -1,10 +1,13 @@
 package mcp
 
 import (
+	"context"
+	"maps"
 	"strings"
 	"sync"
 
 	"github.com/agent-kanban/agent-kanban/commands"
+	"github.com/agent-kanban/agent-kanban/events"
 	"github.com/agent-kanban/agent-kanban/readmodel"
 )
 
@@ -52,4 +55,24 @@ func (f *fences) or(given int64, ticket commands.Ref) int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.of[strings.ToUpper(strings.TrimSpace(string(ticket)))]
+}
+
+// drop forgets a fence.
+func (f *fences) drop(fence int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	maps.DeleteFunc(f.of, func(_ string, of int64) bool { return of == fence })
+}
+
+// ended learns from a refusal that the claim is over. Remembered for ever, its
+// fence would refuse everything about the ticket to somebody who may do it
+// without a claim, and has no way to say so. While somebody holds the ticket it
+// stays: that may be another session of the same agent.
+func (s *session) ended(ctx context.Context, ticket commands.Ref, fence int64, err error) {
+	if s.fences == nil || fence == 0 || events.CodeOf(err) != events.CodeStaleClaim {
+		return
+	}
+	if t, err := s.client.Ticket(ctx, ticket); err == nil && t.Lease == nil {
+		s.fences.drop(fence)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -116,10 +117,13 @@ func invalid(field, reason string) error {
 // badArguments says in plain words what encoding/json found.
 func badArguments(err error) error {
 	var wrong *json.UnmarshalTypeError
+	var noTime *time.ParseError
 	const unknown = "json: unknown field "
 	switch {
 	case errors.As(err, &wrong) && wrong.Field != "":
 		return invalid(wrong.Field, fmt.Sprintf("must be %s, not a %s", kindOf(wrong), wrong.Value))
+	case errors.As(err, &noTime): // the one time that is read as such
+		return invalid("due_at", fmt.Sprintf("must be a time as 2030-01-31T12:00:00Z, not %.40q", noTime.Value))
 	case strings.HasPrefix(err.Error(), unknown):
 		name := strings.Trim(strings.TrimPrefix(err.Error(), unknown), `"`)
 		return invalid(name, "is no argument of this tool; its input schema has those there are")

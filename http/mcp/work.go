@@ -32,13 +32,24 @@ type claimReply struct {
 // maxWait is how long the server waits for a ticket at most.
 const maxWait = 60
 
+// leaseOf reads lease_seconds; 0 is the default. The API judges it, but not a
+// number of seconds that overflows into another one.
+func leaseOf(seconds int64) (time.Duration, error) {
+	if most := int64(commands.MaxLease / time.Second); seconds > most || seconds < -most {
+		return 0, invalid("lease_seconds", fmt.Sprintf("must be between %d and %d", commands.MinLease/time.Second, most))
+	}
+	return time.Duration(seconds) * time.Second, nil
+}
+
 func claimNext(ctx context.Context, s *session, in claimArgs) (reply, error) {
 	if in.WaitSeconds < 0 || in.WaitSeconds > maxWait {
 		return reply{}, invalid("wait_seconds", fmt.Sprintf("must be between 0 and %d", maxWait))
 	}
-	lease := time.Duration(in.LeaseSeconds) * time.Second
+	lease, err := leaseOf(in.LeaseSeconds)
+	if err != nil {
+		return reply{}, err
+	}
 	var got client.Claimed
-	var err error
 	switch {
 	case in.Ticket != "" && (in.Board != "" || len(in.Columns) > 0 || len(in.Labels) > 0 || in.WaitSeconds != 0):
 		return reply{}, invalid("ticket", "stands alone: leave out board, columns, labels and wait_seconds")
@@ -80,8 +91,14 @@ func heartbeat(ctx context.Context, s *session, in heartbeatArgs) (reply, error)
 	if in.Ticket == "" {
 		return reply{}, invalid("ticket", "is required: its key, as WEB-12")
 	}
-	got, err := s.client.Heartbeat(ctx, in.Ticket, s.fences.or(in.Fence, in.Ticket), time.Duration(in.LeaseSeconds)*time.Second)
+	lease, err := leaseOf(in.LeaseSeconds)
 	if err != nil {
+		return reply{}, err
+	}
+	fence := s.fences.or(in.Fence, in.Ticket)
+	got, err := s.client.Heartbeat(ctx, in.Ticket, fence, lease)
+	if err != nil {
+		s.ended(ctx, in.Ticket, fence, err)
 		return reply{}, err
 	}
 	if got.Ticket == nil || got.Lease == nil {
@@ -129,10 +146,12 @@ func completeTicket(ctx context.Context, s *session, in completeArgs) (reply, er
 	if in.Ticket == "" {
 		return reply{}, invalid("ticket", "is required: its key, as WEB-12")
 	}
+	fence := s.fences.or(in.Fence, in.Ticket)
 	t, err := s.client.Complete(ctx, commands.CompleteTicket{
-		Ticket: in.Ticket, Fence: s.fences.or(in.Fence, in.Ticket), Column: in.Column, Evidence: in.Evidence, Note: in.Note,
+		Ticket: in.Ticket, Fence: fence, Column: in.Column, Evidence: in.Evidence, Note: in.Note,
 	})
 	if err != nil {
+		s.ended(ctx, in.Ticket, fence, err)
 		return reply{}, err
 	}
 	s.fences.forget(&t)

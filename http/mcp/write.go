@@ -168,11 +168,13 @@ func updateTicket(ctx context.Context, s *session, in updateArgs) (reply, error)
 	if in.Ticket == "" {
 		return reply{}, invalid("ticket", "is required: its key, as WEB-12")
 	}
-	cmds, err := in.commands(s.fences.or(in.Fence, in.Ticket))
+	fence := s.fences.or(in.Fence, in.Ticket)
+	cmds, err := in.commands(fence)
 	if err != nil {
 		return reply{}, err
 	}
 	if _, err := s.client.Run(ctx, cmds...); err != nil {
+		s.ended(ctx, in.Ticket, fence, err)
 		return reply{}, err
 	}
 	t, err := s.client.Ticket(ctx, in.Ticket)
@@ -180,7 +182,7 @@ func updateTicket(ctx context.Context, s *session, in updateArgs) (reply, error)
 		return reply{}, err
 	}
 	text := fmt.Sprintf("%s was changed; it is in %s.", t.Key, t.CurrentColumn)
-	if in.Release {
+	if in.Release || fence != 0 && (t.Lease == nil || t.Lease.Fence != fence) { // a move may end it too
 		s.fences.forget(&t)
 		text += " Your claim has ended."
 	}
