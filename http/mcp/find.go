@@ -112,6 +112,9 @@ func (s *session) queue(ctx context.Context, in findArgs, at cursor) (reply, err
 	n := take(&data.Tickets, items[:min(in.Limit, len(items))], &left)
 	data.Cursor = at.after(n, len(items), "")
 	text := fmt.Sprintf("%d of %d tickets that are %s.", n, data.Total, in.State)
+	if data.Cursor == "" && data.Total > maxPage {
+		text += fmt.Sprintf(" Only the first %d can be listed.", maxPage)
+	}
 	return reply{more(text, data.Cursor), data}, nil
 }
 

