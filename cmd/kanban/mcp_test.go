@@ -50,7 +50,9 @@ func mcpHouse(t *testing.T) (pat *client.Client, url, token string) {
 	}
 	pat = open(session.AccessToken)
 	if _, err := pat.CreateBoard(t.Context(), commands.CreateBoard{Name: "Website", Key: "WEB", Columns: []commands.ColumnSpec{
-		{Name: "Todo", Kind: events.Backlog}, {Name: "Doing", Kind: events.Active}, {Name: "Review", Kind: events.Review},
+		{Name: "Todo", Kind: events.Backlog},
+		{Name: "Doing", Kind: events.Active},
+		{Name: "Review", Kind: events.Review},
 		{Name: "Done", Kind: events.Done, Policy: &commands.PolicySpec{RequireChecklist: true, RequireEvidence: true, Approval: true}},
 	}}); err != nil {
 		t.Fatal(err)

@@ -28,7 +28,9 @@ func TestRefusals(t *testing.T) {
 	call[createReply](t, s, "create_tickets", args{"board": "WEB", "tickets": []args{
 		{"as": "a", "title": "Mine", "assignee": "builder", "checklist": []string{"one"}},
 		{"as": "b", "title": "Waits", "depends_on": []string{"$a"}},
-		{"title": "Olga's"}, {"title": "Free"}, {"title": "Free too"},
+		{"title": "Olga's"},
+		{"title": "Free"},
+		{"title": "Free too"},
 	}})
 	if _, err := other.Claim(t.Context(), "WEB-3", 0); err != nil {
 		t.Fatal(err)
