@@ -57,8 +57,9 @@ func TestTooManyDeadLettersSwitchOff(t *testing.T) {
 	if w.Active || !strings.Contains(w.OffReason, "3 events in a row") || w.DeadLetters != 3 || len(r.got) != 3 {
 		t.Errorf("got active %v, %q, %d dead letters, %d attempts; want off after 3", w.Active, w.OffReason, w.DeadLetters, len(r.got))
 	}
-	if !strings.Contains(h.logs.String(), "webhook was switched off") && h.d.Status().SwitchedOff > 0 {
-		t.Errorf("the log does not say so:\n%s", h.logs)
+	h.d.Stop() // it says so after the event
+	if got := h.d.Status().SwitchedOff; got != 1 || !strings.Contains(h.logs.String(), "webhook was switched off") {
+		t.Errorf("switched off: counted %d, want 1; the log says:\n%s", got, h.logs)
 	}
 }
 
