@@ -184,6 +184,7 @@ func (b *board) evolve(e *events.Envelope, fact events.Event) {
 	case events.BoardCreated, events.ColumnAdded, events.ColumnUpdated, events.ColumnMoved, events.ColumnRemoved:
 		b.info.Columns = columns
 		b.work.rebuild(b)
+	default: // the columns are as they were
 	}
 	b.info.Version, b.info.UpdatedAt = e.Version, e.RecordedAt
 }

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -160,10 +161,16 @@ func TestFences(t *testing.T) {
 		t.Fatalf("expiry: %v (-want +got):\n%s", err, diff)
 	}
 	for _, cmd := range []Command{
-		UpdateTicket{Ticket: "1", Title: ptr("Late")}, MoveTicket{Ticket: "1", Column: "Done"}, CompleteTicket{Ticket: "1", Fence: fence},
-		ReleaseTicket{Ticket: "1", Fence: fence}, Heartbeat{Ticket: "1", Fence: fence}, Heartbeat{Ticket: "1"},
-		CheckItem{Ticket: "1", Item: 1, Done: true}, AddEvidence{Ticket: "1", EvidenceSpec: EvidenceSpec{Kind: events.Note, Text: "x"}},
-		RequestApproval{Ticket: "1"}, RecordUsage{Ticket: "1", Fence: fence, InputTokens: 1},
+		UpdateTicket{Ticket: "1", Title: ptr("Late")},
+		MoveTicket{Ticket: "1", Column: "Done"},
+		CompleteTicket{Ticket: "1", Fence: fence},
+		ReleaseTicket{Ticket: "1", Fence: fence},
+		Heartbeat{Ticket: "1", Fence: fence},
+		Heartbeat{Ticket: "1"},
+		CheckItem{Ticket: "1", Item: 1, Done: true},
+		AddEvidence{Ticket: "1", EvidenceSpec: EvidenceSpec{Kind: events.Note, Text: "x"}},
+		RequestApproval{Ticket: "1"},
+		RecordUsage{Ticket: "1", Fence: fence, InputTokens: 1},
 	} {
 		if _, err := s.when(by(bot), cmd); events.CodeOf(err) != events.CodeStaleClaim {
 			t.Errorf("%s by the late holder: got %v, want stale_claim", cmd.CommandType(), err)
@@ -196,7 +203,8 @@ func TestAClaimEndsWithTheWork(t *testing.T) {
 		{"completed", bot, CompleteTicket{Ticket: "1", Evidence: []EvidenceSpec{{Kind: events.Commit, Text: "abc"}}}, func(s *scenario) []events.Event {
 			return []events.Event{
 				events.EvidenceAdded{EvidenceID: 1, Kind: events.Commit, Text: "abc"},
-				events.TicketMoved{FromColumnID: 2, FromColumn: "Doing", ColumnID: 3, Column: "Done", Rank: "a0"}, released(s, events.Completed),
+				events.TicketMoved{FromColumnID: 2, FromColumn: "Doing", ColumnID: 3, Column: "Done", Rank: "a0"},
+				released(s, events.Completed),
 			}
 		}},
 		{"moved to done by its holder", bot, MoveTicket{Ticket: "1", Column: "Done"}, func(s *scenario) []events.Event {
@@ -298,9 +306,7 @@ func TestAPolicyRefusalNamesEveryRule(t *testing.T) {
 }
 
 func asError(err error, e **events.Error) bool {
-	got, ok := err.(*events.Error)
-	*e = got
-	return ok
+	return errors.As(err, e)
 }
 
 func TestAcceptance(t *testing.T) {

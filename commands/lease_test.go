@@ -328,6 +328,7 @@ func oracle(log []events.Envelope) []int64 {
 			t.on[f.DependsOn] = true
 		case events.DependencyRemoved:
 			delete(t.on, f.DependsOn)
+		default: // nothing that readiness rests on
 		}
 	}
 	var ready []*ticket

@@ -106,8 +106,11 @@ func TestUndoOfEachCommand(t *testing.T) {
 		{"archive the board", pam, []commands.Command{commands.ArchiveBoard{Board: "WEB"}}},
 		{"columns", pam, []commands.Command{commands.SetColumns{Board: "WEB", Columns: []commands.ColumnSpec{{Name: "Next"}, {Name: "To do", WIPLimit: ptr(9), Policy: &commands.PolicySpec{RequireEvidence: true}}, {Name: "Done"}}}}},
 		{"a list", pam, []commands.Command{
-			commands.CreateTicket{Board: "WEB", Title: "New", As: "n"}, commands.AddDependency{Ticket: "1", DependsOn: "$n"},
-			commands.MoveTicket{Ticket: "$n", Column: "Done"}, commands.DeleteTicket{Ticket: "3"}, commands.CreateTicket{Board: "WEB", Title: "Newer", As: "m"},
+			commands.CreateTicket{Board: "WEB", Title: "New", As: "n"},
+			commands.AddDependency{Ticket: "1", DependsOn: "$n"},
+			commands.MoveTicket{Ticket: "$n", Column: "Done"},
+			commands.DeleteTicket{Ticket: "3"},
+			commands.CreateTicket{Board: "WEB", Title: "Newer", As: "m"},
 			commands.AddDependency{Ticket: "$n", DependsOn: "$m"},
 		}},
 	} {
@@ -216,7 +219,8 @@ func TestUndoIsRefused(t *testing.T) {
 			u.do(t, pam, commands.AddDependency{Ticket: "1", DependsOn: "WEB-4"})
 		}, ada, events.CodeBuiltOn, "WEB-1"},
 		{"where the column is gone", pam, []commands.Command{
-			commands.AddColumn{Board: "WEB", Column: commands.ColumnSpec{Name: "Extra"}}, commands.MoveTicket{Ticket: "1", Column: "Extra"},
+			commands.AddColumn{Board: "WEB", Column: commands.ColumnSpec{Name: "Extra"}},
+			commands.MoveTicket{Ticket: "1", Column: "Extra"},
 			commands.MoveTicket{Ticket: "2", Column: "Extra"},
 		}, func(t *testing.T, u *undoWorld) {
 			u.do(t, ada, commands.CreateTicket{Board: "WEB", Title: "In the way", Column: "Extra"})

@@ -131,7 +131,8 @@ func TestGivenEventsThenRows(t *testing.T) {
 			{1, 2, events.TicketRecovered{TicketCreated: ticketCreated(2), CreatedAt: due, ColumnEnteredAt: due}, false},
 		},
 		"dependencies": {
-			board, first, second, {1, 3, ticketCreated(3), false},
+			board, first, second,
+			{1, 3, ticketCreated(3), false},
 			{1, 1, events.DependencyAdded{DependsOn: 2, Key: "WEB-2"}, false},
 			{1, 1, events.DependencyAdded{DependsOn: 3, Key: "WEB-3"}, false},
 			{1, 2, events.DependencyAdded{DependsOn: 3, Key: "WEB-3"}, false},

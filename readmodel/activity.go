@@ -165,11 +165,84 @@ func sentence(fact events.Event, ticket string) string {
 		return "changed a comment on " + ticket
 	case events.CommentDeleted:
 		return "deleted a comment on " + ticket
-	case events.UserRegistered, events.UserUpdated, events.UserDeactivated,
-		events.TokenIssued, events.TokenRevoked, events.LogImported:
-		return string(fact.Type()) // never on a board's stream
+	case events.BoardFrozen:
+		return "froze the board" + because(f.Reason)
+	case events.BoardUnfrozen:
+		return "unfroze the board"
+	case events.CommandsUndone:
+		return fmt.Sprintf("undid %d commands of %s", len(f.CommandIDs), f.Actor)
+	case events.WebhookAdded:
+		return "added a webhook to " + f.Host
+	case events.WebhookUpdated:
+		return "changed the webhook to " + f.Host
+	case events.WebhookRemoved:
+		return "removed the webhook to " + f.Host
+	default:
+		return workSentence(fact, ticket)
 	}
-	return string(fact.Type())
+}
+
+// workSentence is sentence for the work on a ticket.
+func workSentence(fact events.Event, ticket string) string {
+	switch f := fact.(type) {
+	case events.TicketRecovered:
+		return "brought " + ticket + " back"
+	case events.TicketClaimed:
+		return "claimed " + ticket
+	case events.TicketReleased:
+		return released(f, ticket) + because(f.Note)
+	case events.LeaseExpired:
+		return "took " + ticket + " from " + f.Holder + ", whose lease ran out"
+	case events.DependencyAdded:
+		return "made " + ticket + " wait for " + f.Key
+	case events.DependencyRemoved:
+		return "made " + ticket + " wait no longer for " + f.Key
+	case events.ChecklistChanged:
+		done := 0
+		for _, item := range f.Items {
+			if item.Done {
+				done++
+			}
+		}
+		return fmt.Sprintf("changed the checklist of %s: %d of %d done", ticket, done, len(f.Items))
+	case events.EvidenceAdded:
+		return "added evidence to " + ticket + ": " + string(f.Kind)
+	case events.EvidenceRemoved:
+		return "took evidence from " + ticket + ": " + string(f.Kind)
+	case events.ApprovalRequested:
+		return "asked for approval of " + ticket + because(f.Note)
+	case events.TicketApproved:
+		return "approved " + ticket + because(f.Note)
+	case events.TicketRejected:
+		return "rejected " + ticket + because(f.Note)
+	case events.ApprovalWithdrawn:
+		return "withdrew the word on the approval of " + ticket
+	case events.UsageRecorded:
+		return fmt.Sprintf("recorded usage on %s: %d tokens", ticket, f.InputTokens+f.OutputTokens)
+	default: // never on a board's stream
+		return string(fact.Type())
+	}
+}
+
+func released(f events.TicketReleased, ticket string) string {
+	switch f.Reason {
+	case events.Completed:
+		return "completed " + ticket
+	case events.Revoked:
+		return "took " + ticket + " from " + f.Holder
+	case events.Released:
+		return "gave " + ticket + " back"
+	default:
+		return "ended the claim of " + f.Holder + " on " + ticket
+	}
+}
+
+// because adds a reason in somebody's own words.
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
 }
 
 func over(limit bool) string {

@@ -96,3 +96,44 @@ func TestTimesOfRows(t *testing.T) {
 		}
 	}
 }
+
+func TestActivityTellsOfWork(t *testing.T) {
+	t.Parallel()
+	on := func(f events.Event) fact { return fact{1, 1, f} }
+	q := setup(
+		t, board(1, "B1", events.Private), ticket(1, 1, 1, nil),
+		on(events.TicketClaimed{}), on(events.LeaseExpired{Holder: "bot"}),
+		on(events.TicketReleased{Holder: "bot", Reason: events.Released, Note: "no access"}),
+		on(events.TicketReleased{Holder: "bot", Reason: events.Completed}), on(events.TicketReleased{Holder: "bot", Reason: events.Revoked}),
+		on(events.TicketReleased{Holder: "bot", Reason: events.Archived}),
+		on(events.DependencyAdded{Key: "B1-2"}), on(events.DependencyRemoved{Key: "B1-2"}),
+		on(events.ChecklistChanged{Items: []events.ChecklistItem{{ID: 1, Done: true}, {ID: 2}}}),
+		on(events.EvidenceAdded{Kind: events.Link}), on(events.EvidenceRemoved{Kind: events.Link}),
+		on(events.ApprovalRequested{}), on(events.TicketApproved{Note: "fine"}), on(events.TicketRejected{}), on(events.ApprovalWithdrawn{}),
+		on(events.UsageRecorded{InputTokens: 2, OutputTokens: 3}), on(events.TicketDeleted{}),
+		on(events.TicketRecovered{TicketCreated: events.TicketCreated{Number: 1, Key: "B1-1", Priority: events.Low}}),
+		fact{1, 0, events.BoardFrozen{Reason: "runaway"}}, fact{1, 0, events.BoardUnfrozen{}},
+		fact{1, 0, events.CommandsUndone{CommandIDs: []string{"a", "b"}, Actor: "bot"}},
+		fact{1, 0, events.WebhookAdded{Host: "h"}}, fact{1, 0, events.WebhookUpdated{Host: "h"}}, fact{1, 0, events.WebhookRemoved{Host: "h"}},
+	)
+	page, err := q.Activity(t.Context(), 1, 0, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range page.Items[:len(page.Items)-2] {
+		got = append(got, e.Summary)
+	}
+	slices.Reverse(got)
+	want := []string{
+		"claimed B1-1", "took B1-1 from bot, whose lease ran out", "gave B1-1 back: no access", "completed B1-1", "took B1-1 from bot",
+		"ended the claim of bot on B1-1", "made B1-1 wait for B1-2", "made B1-1 wait no longer for B1-2",
+		"changed the checklist of B1-1: 1 of 2 done", "added evidence to B1-1: link", "took evidence from B1-1: link",
+		"asked for approval of B1-1", "approved B1-1: fine", "rejected B1-1", "withdrew the word on the approval of B1-1",
+		"recorded usage on B1-1: 5 tokens", "deleted B1-1", "brought B1-1 back", "froze the board: runaway", "unfroze the board",
+		"undid 2 commands of bot", "added a webhook to h", "changed the webhook to h", "removed the webhook to h",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

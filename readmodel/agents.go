@@ -181,7 +181,7 @@ const sumUsage = `coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(o
 	coalesce(sum(cost_micros), 0) AS cost_micros, count(*) AS reports`
 
 func (s usageSum) view() Usage {
-	return Usage{InputTokens: s.InputTokens, OutputTokens: s.OutputTokens, CostMicros: s.CostMicros, Reports: s.Reports}
+	return Usage(s)
 }
 
 // TicketUsage returns what the work on a ticket cost.

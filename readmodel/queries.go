@@ -65,7 +65,8 @@ func New(ctx context.Context, db *sql.DB) (*Queries, error) {
 func (q *Queries) Close() error {
 	var errs []error
 	s := q.stmt
-	for _, stmt := range []*sql.Stmt{s.position, s.member, s.board, s.boardByKey, s.columns, s.tickets, s.ticket, s.ticketByKey,
+	for _, stmt := range []*sql.Stmt{
+		s.position, s.member, s.board, s.boardByKey, s.columns, s.tickets, s.ticket, s.ticketByKey,
 		s.backlog, s.readyRange, s.readyCount, s.dead, s.blocked, s.blockers,
 	} {
 		if stmt != nil {

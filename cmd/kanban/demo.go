@@ -113,10 +113,10 @@ func (a *app) demo(ctx context.Context, p demoPlan) (err error) {
 	world, err := demo.Prepare(ctx, demo.Config{
 		URL: s.URL(), SetupToken: token, Seed: p.seed, Agents: p.agents, Tickets: p.tickets, Review: true, ShortLease: demoLease,
 	})
-	defer world.Close()
 	if err != nil {
 		return ended(ctx, err)
 	}
+	defer world.Close()
 	a.note("kanban: %s\nsign in: %s, password %s\nor: export KANBAN_URL=%s KANBAN_TOKEN=%s\n    kanban board show %s\nrepeat this run: kanban demo --seed %d --agents %d --tickets %d",
 		s.URL(), demo.Person, world.Password, s.URL(), world.Token, world.Board.Key, p.seed, p.agents, p.tickets)
 	if p.limit > 0 {
@@ -141,7 +141,7 @@ func (a *app) demo(ctx context.Context, p demoPlan) (err error) {
 // ended makes it no error that the demo was ended on purpose.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // see above
 	}
 	return err
 }

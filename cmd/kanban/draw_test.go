@@ -24,8 +24,10 @@ func drawn() *readmodel.Snapshot {
 		Tickets: []readmodel.Ticket{
 			{Key: "WEB-1", Title: "Say hello to everybody in the room", ColumnID: 1, Priority: events.High, Blocked: true},
 			{Key: "WEB-2", Title: "日本語の題名はとても長い", ColumnID: 1, Priority: events.Low, Assignee: &pat},
-			{Key: "WEB-3", Title: "Held", ColumnID: 2, Priority: events.Urgent, Lease: &readmodel.Lease{Holder: "bot", ExpiresAt: now.Add(12 * time.Minute)},
-				Checklist: []events.ChecklistItem{{ID: 1, Done: true}, {ID: 2}}},
+			{
+				Key: "WEB-3", Title: "Held", ColumnID: 2, Priority: events.Urgent, Lease: &readmodel.Lease{Holder: "bot", ExpiresAt: now.Add(12 * time.Minute)},
+				Checklist: []events.ChecklistItem{{ID: 1, Done: true}, {ID: 2}},
+			},
 			{Key: "WEB-4", Title: "Late", ColumnID: 2, Priority: events.Medium, Lease: &readmodel.Lease{Holder: "rob", ExpiresAt: now.Add(-time.Second)}},
 			{Key: "WEB-5", Title: "Look \x1b[31mhere", ColumnID: 3, Priority: events.Medium, Approval: &readmodel.Approval{State: "requested"}},
 			{Key: "WEB-6", Title: "Café\u0301", ColumnID: 4, Priority: events.Medium, Approval: &readmodel.Approval{State: "approved"}},

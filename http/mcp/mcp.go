@@ -201,7 +201,7 @@ func Serve(ctx context.Context, cfg Config, c *client.Client, in io.Reader, out 
 	if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	return nil
+	return nil //nolint:nilerr // the other side has closed, or we were told to stop
 }
 
 // keepOpen leaves closing to whoever opened.

@@ -35,23 +35,28 @@ type step struct {
 var steps = []step{
 	{
 		"Design the data for %s", "Tables, what may be null, and what happens to rows that are there already.", "backend",
-		[]string{"a migration that can be run twice", "the old rows keep their meaning"}, nil,
+		[]string{"a migration that can be run twice", "the old rows keep their meaning"},
+		nil,
 	},
 	{
 		"API for %s", "Routes, errors and limits. Write down what a client may rely on.", "backend",
-		[]string{"refusals say what to do", "documented with an example"}, []int{0},
+		[]string{"refusals say what to do", "documented with an example"},
+		[]int{0},
 	},
 	{
 		"Page for %s", "Works with the keyboard alone and on a small screen.", "frontend",
-		[]string{"keyboard and screen reader", "fits a phone", "no request on the critical path"}, []int{1},
+		[]string{"keyboard and screen reader", "fits a phone", "no request on the critical path"},
+		[]int{1},
 	},
 	{
 		"End-to-end tests of %s", "The ways through that people take, and the three that broke last time.", "quality",
-		[]string{"the happy path", "a lost connection in the middle"}, []int{1, 2},
+		[]string{"the happy path", "a lost connection in the middle"},
+		[]int{1, 2},
 	},
 	{
 		"Help page about %s", "For people, not for us. One screen.", "docs",
-		[]string{"read by somebody from support"}, []int{1},
+		[]string{"read by somebody from support"},
+		[]int{1},
 	},
 }
 
