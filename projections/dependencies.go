@@ -14,11 +14,17 @@ type dependencies struct{ insert, remove, drop, dropBoard, keys, recount, recoun
 
 var _ Projector = (*dependencies)(nil)
 
+const (
+	// recountOpen counts the dependencies of tickets that are not done.
+	recountOpen = `UPDATE {tickets} SET open_deps = (SELECT count(*) FROM {dependencies} d
+	LEFT JOIN {tickets} p ON p.id = d.depends_on
+	LEFT JOIN {columns} c ON c.board_id = p.board_id AND c.id = p.column_id
+	WHERE d.ticket_id = {tickets}.id AND coalesce(c.kind, '') <> 'done')`
+	// whoseBlocker are those that wait for a ticket.
+	whoseBlocker = ` WHERE id IN (SELECT ticket_id FROM {dependencies} WHERE depends_on = ?)`
+)
+
 func newDependencies(p *preparer) *dependencies {
-	const open = `open_deps = (SELECT count(*) FROM {dependencies} d
-		LEFT JOIN {tickets} p ON p.id = d.depends_on
-		LEFT JOIN {columns} c ON c.board_id = p.board_id AND c.id = p.column_id
-		WHERE d.ticket_id = {tickets}.id AND coalesce(c.kind, '') <> 'done')`
 	return &dependencies{
 		insert:    p.prepare(`INSERT OR IGNORE INTO {dependencies} (ticket_id, depends_on, board_id, key, position) VALUES (?, ?, ?, ?, ?)`),
 		remove:    p.prepare(`DELETE FROM {dependencies} WHERE ticket_id = ? AND depends_on = ?`),
@@ -26,9 +32,9 @@ func newDependencies(p *preparer) *dependencies {
 		dropBoard: p.prepare(`DELETE FROM {dependencies} WHERE board_id = ?`),
 		keys: p.prepare(`UPDATE {tickets} SET depends_on = (SELECT json_group_array(key) FROM
 			(SELECT key FROM {dependencies} WHERE ticket_id = ?1 ORDER BY position, depends_on)) WHERE id = ?1`),
-		recount:           p.prepare(`UPDATE {tickets} SET ` + open + ` WHERE id = ?`),
-		recountDependents: p.prepare(`UPDATE {tickets} SET ` + open + ` WHERE id IN (SELECT ticket_id FROM {dependencies} WHERE depends_on = ?)`),
-		recountBoard:      p.prepare(`UPDATE {tickets} SET ` + open + ` WHERE id IN (SELECT ticket_id FROM {dependencies} WHERE board_id = ?)`),
+		recount:           p.prepare(recountOpen + ` WHERE id = ?`),
+		recountDependents: p.prepare(recountOpen + whoseBlocker),
+		recountBoard:      p.prepare(recountOpen + ` WHERE id IN (SELECT ticket_id FROM {dependencies} WHERE board_id = ?)`),
 		touch:             p.prepare(`UPDATE {tickets} SET version = ?, updated_at = ? WHERE id = ?`),
 	}
 }
@@ -44,23 +50,25 @@ func (p *dependencies) Apply(ctx context.Context, tx *Tx, c Change) error {
 		return errors.Join(tx.exec(ctx, p.insert, c.TicketID, f.DependsOn, c.BoardID, f.Key, c.Position), p.changed(ctx, tx, c))
 	case events.DependencyRemoved:
 		return errors.Join(tx.exec(ctx, p.remove, c.TicketID, f.DependsOn), p.changed(ctx, tx, c))
-	case events.TicketMoved:
-		if f.FromColumnID == f.ColumnID {
-			return nil
-		}
-		return tx.exec(ctx, p.recountDependents, c.TicketID)
-	case events.TicketRestored:
+	case events.TicketMoved, events.TicketRestored:
+		// Also where the event names one column alone: a move before it may have
+		// been redacted, and the row was elsewhere.
 		return tx.exec(ctx, p.recountDependents, c.TicketID)
 	case events.TicketDeleted:
 		return errors.Join(tx.exec(ctx, p.drop, c.TicketID), tx.exec(ctx, p.recountDependents, c.TicketID))
 	case events.TicketRecovered:
-		for _, d := range f.DependsOn {
-			if err := tx.exec(ctx, p.insert, c.TicketID, d.ID, c.BoardID, d.Key, c.Position); err != nil {
+		// Positions only order what one ticket waits for, and what is added later
+		// comes later.
+		first := c.Position - int64(len(f.DependsOn)) + 1
+		for i, d := range f.DependsOn {
+			if err := tx.exec(ctx, p.insert, c.TicketID, d.ID, c.BoardID, d.Key, first+int64(i)); err != nil {
 				return err
 			}
 		}
 		return errors.Join(tx.exec(ctx, p.keys, c.TicketID), tx.exec(ctx, p.recount, c.TicketID), tx.exec(ctx, p.recountDependents, c.TicketID))
-	case events.ColumnUpdated, events.ColumnRemoved:
+	case events.ColumnAdded, events.ColumnUpdated, events.ColumnRemoved:
+		// Archived tickets stay in a column that is removed, and undo may bring it
+		// back.
 		return tx.exec(ctx, p.recountBoard, c.BoardID)
 	case events.BoardDeleted:
 		return tx.exec(ctx, p.dropBoard, c.BoardID)

@@ -22,10 +22,11 @@ type histories struct {
 	users    int64
 	comments int64
 	deleted  map[int64][]readmodel.Ticket // by board
+	removed  map[int64][]events.Column    // by board
 }
 
 func drawHistory(t *rapid.T) []events.Envelope {
-	h := &histories{t: t, s: newScript(), now: NewTimeline(), deleted: map[int64][]readmodel.Ticket{}}
+	h := &histories{t: t, s: newScript(), now: NewTimeline(), deleted: map[int64][]readmodel.Ticket{}, removed: map[int64][]events.Column{}}
 	h.user()
 	h.board()
 	for range rapid.IntRange(1, 60).Draw(t, "steps") {
@@ -138,8 +139,9 @@ func (h *histories) change(b readmodel.Board, k readmodel.Ticket) {
 		fact = events.TicketDeleted{}
 		h.deleted[b.ID] = append(h.deleted[b.ID], k)
 	case kind < 7:
+		from := rapid.SampledFrom([]int64{k.ColumnID, k.ColumnID, c.ID}).Draw(h.t, "from") // c: the move there was redacted
 		fact = events.TicketMoved{
-			FromColumnID: k.ColumnID, FromColumn: k.CurrentColumn, ColumnID: c.ID, Column: c.Name, Rank: h.rank(),
+			FromColumnID: from, FromColumn: k.CurrentColumn, ColumnID: c.ID, Column: c.Name, Rank: h.rank(),
 			OverLimit: rapid.Bool().Draw(h.t, "over"),
 		}
 	case kind < 9:
@@ -199,8 +201,9 @@ func (h *histories) recover(b readmodel.Board) {
 		CreatedAt: k.CreatedAt, CreatedBy: k.CreatedBy, ColumnEnteredAt: k.ColumnEnteredAt,
 	}
 	if others := h.now.Tickets(b.ID); len(others) > 0 {
-		on := rapid.SampledFrom(others).Draw(h.t, "on")
-		fact.DependsOn = []events.Dependency{{ID: on.ID, Key: on.Key}}
+		for _, on := range rapid.SliceOfNDistinct(rapid.SampledFrom(others), 0, 3, func(k readmodel.Ticket) int64 { return k.ID }).Draw(h.t, "on") {
+			fact.DependsOn = append(fact.DependsOn, events.Dependency{ID: on.ID, Key: on.Key})
+		}
 	}
 	h.write(b.ID, k.ID, fact)
 }
@@ -261,8 +264,14 @@ func (h *histories) structure(b readmodel.Board) {
 		}
 		fact = events.BoardDeleted{}
 	case 5:
-		id := int64(len(h.s.log)) + 10 // never used before
-		fact = events.ColumnAdded{Column: events.Column{ID: id, Name: name, Kind: events.Review}, Index: index}
+		added := events.Column{ID: int64(len(h.s.log)) + 10, Name: name, Kind: events.Review} // an id never used before
+		if gone := h.removed[b.ID]; len(gone) > 0 && rapid.Bool().Draw(h.t, "again") {
+			h.removed[b.ID] = gone[1:]
+			if !slices.ContainsFunc(b.Columns, func(c readmodel.Column) bool { return c.ID == gone[0].ID }) {
+				added = gone[0] // its removal is undone
+			}
+		}
+		fact = events.ColumnAdded{Column: added, Index: index}
 	case 6:
 		fact = events.ColumnUpdated{Column: events.Column{ID: c.ID, Name: name, Kind: events.Done, WIPLimit: &index}, Was: c.Name}
 	case 7:
@@ -272,6 +281,7 @@ func (h *histories) structure(b readmodel.Board) {
 			return
 		}
 		fact = events.ColumnRemoved{ColumnID: c.ID, Name: c.Name}
+		h.removed[b.ID] = append(h.removed[b.ID], events.Column(c))
 	case 9:
 		fact = events.MemberAdded{UserID: int64(index) + 1, Name: fmt.Sprintf("user%d", index+1), Role: events.AgentRole}
 	default:

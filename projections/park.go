@@ -151,13 +151,17 @@ func (r *Runner) retryOne(ctx context.Context, t *Tx, position int64, blocked ma
 }
 
 // settle repairs what the events that were parked missed of the events that were
-// not: a deleted board, a renamed column.
+// not: a deleted board, a renamed column, a blocker that is done.
 func settle(ctx context.Context, tx *sql.Tx) error {
 	for _, text := range []string{
 		`DELETE FROM comments WHERE board_id NOT IN (SELECT id FROM boards)`,
 		`DELETE FROM tickets WHERE board_id NOT IN (SELECT id FROM boards)`,
+		`DELETE FROM dependencies WHERE board_id NOT IN (SELECT id FROM boards)`,
+		`DELETE FROM usage WHERE board_id NOT IN (SELECT id FROM boards)`,
+		`DELETE FROM work WHERE board_id NOT IN (SELECT id FROM boards)`,
 		`UPDATE tickets SET current_column = c.name FROM columns c
 			WHERE c.board_id = tickets.board_id AND c.id = tickets.column_id AND c.name <> tickets.current_column`,
+		tableNames("").Replace(recountOpen + ` WHERE id IN (SELECT ticket_id FROM {dependencies})`),
 	} {
 		if _, err := tx.ExecContext(ctx, text); err != nil {
 			return err

@@ -194,7 +194,7 @@ func (f TicketFilter) apply(viewer Viewer, query *bun.SelectQuery) *bun.SelectQu
 		query = query.Where("t.lease_holder = ?", f.Holder)
 	}
 	if f.Ready {
-		query = query.Where(`t.lease_fence IS NULL AND t.open_deps = 0 AND EXISTS
+		query = query.Where(`t.archived = 0 AND t.lease_fence IS NULL AND t.open_deps = 0 AND EXISTS
 			(SELECT 1 FROM columns c WHERE c.board_id = t.board_id AND c.id = t.column_id AND c.kind = ?)`, string(events.Backlog))
 	}
 	if f.Blocked {
