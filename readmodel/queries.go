@@ -25,8 +25,8 @@ type Queries struct {
 // prepared are the statements of the paths that every request takes; the rest
 // goes through bun.
 type prepared struct {
-	position, member, board, boardByKey, columns, tickets, ticket, ticketByKey *sql.Stmt
-	backlog, readyRange, readyCount, dead, blocked, blockers                   *sql.Stmt
+	position, member, board, boardByKey, columns, tickets, ticket, ticketByKey                     *sql.Stmt
+	backlog, readyRange, readyCount, dead, waitingCount, deadCount, blocked, deadBlocked, blockers *sql.Stmt
 }
 
 // New prepares the queries on a pool that can read the database. Close them
@@ -49,8 +49,11 @@ func New(ctx context.Context, db *sql.DB) (*Queries, error) {
 		{&q.stmt.backlog, backlogColumns},
 		{&q.stmt.readyRange, readyRange},
 		{&q.stmt.readyCount, readyCount},
-		{&q.stmt.blocked, blockedTickets},
 		{&q.stmt.dead, deadBlocked},
+		{&q.stmt.waitingCount, waitingCount},
+		{&q.stmt.deadCount, deadCount},
+		{&q.stmt.blocked, waitingAlive},
+		{&q.stmt.deadBlocked, deadTickets},
 		{&q.stmt.blockers, blockersOf},
 	} {
 		var err error
@@ -67,7 +70,7 @@ func (q *Queries) Close() error {
 	s := q.stmt
 	for _, stmt := range []*sql.Stmt{
 		s.position, s.member, s.board, s.boardByKey, s.columns, s.tickets, s.ticket, s.ticketByKey,
-		s.backlog, s.readyRange, s.readyCount, s.dead, s.blocked, s.blockers,
+		s.backlog, s.readyRange, s.readyCount, s.dead, s.waitingCount, s.deadCount, s.blocked, s.deadBlocked, s.blockers,
 	} {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())

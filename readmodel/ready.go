@@ -38,14 +38,19 @@ const (
 	deadBlocked = `WITH RECURSIVE dead(id) AS (
 		SELECT d.ticket_id FROM dependencies d` + notDone + `d.board_id = ? AND (p.id IS NULL OR p.archived)
 		UNION SELECT d.ticket_id FROM dead CROSS JOIN dependencies d` + notDone + `d.depends_on = dead.id
-		) SELECT json_group_array(id) FROM dead`
-	blockedTickets = `SELECT id, key, title, dead, total FROM (
-		SELECT id, key, title, dead, row_number() OVER (PARTITION BY dead ORDER BY id) AS n, count(*) OVER (PARTITION BY dead) AS total FROM (
-			SELECT id, key, title, id IN (SELECT value FROM json_each(?)) AS dead FROM tickets
-			WHERE board_id = ? AND open_deps > 0 AND archived = 0 AND lease_fence IS NULL
-			AND column_id IN (SELECT id FROM columns WHERE board_id = ? AND kind = 'backlog'))
-		) WHERE n <= ? ORDER BY id`
-	blockersOf = `SELECT d.ticket_id, d.depends_on, d.key, p.archived FROM dependencies d` + notDone + `
+		) SELECT json_group_array(id) FROM (SELECT id FROM dead ORDER BY id)`
+	// waiting are the backlog tickets that wait for something; ?1 is the board. The
+	// dead ones, ?2, are a list of their own: to sort all that wait into the two
+	// kinds costs ten times as much as to list and count each.
+	waiting = `t.board_id = ?1 AND t.open_deps > 0 AND t.archived = 0 AND t.lease_fence IS NULL
+		AND t.column_id IN (SELECT id FROM columns WHERE board_id = ?1 AND kind = 'backlog')`
+	waitingCount = `SELECT count(*) FROM tickets t WHERE ` + waiting
+	waitingAlive = `SELECT t.id, t.key, t.title FROM tickets t WHERE ` + waiting + `
+		AND t.id NOT IN (SELECT value FROM json_each(?2)) ORDER BY t.id LIMIT ?3`
+	waitingDead = ` FROM json_each(?2) j CROSS JOIN tickets t ON t.id = j.value WHERE ` + waiting
+	deadCount   = `SELECT count(*)` + waitingDead
+	deadTickets = `SELECT t.id, t.key, t.title` + waitingDead + ` LIMIT ?3` // the list is sorted by id
+	blockersOf  = `SELECT d.ticket_id, d.depends_on, d.key, p.archived FROM dependencies d` + notDone + `
 		d.ticket_id IN (SELECT value FROM json_each(?)) ORDER BY d.ticket_id, d.position, d.depends_on`
 )
 
@@ -134,32 +139,36 @@ func (q *Queries) blocked(ctx context.Context, tx *sql.Tx, board, n int64, r *Re
 	if err := tx.StmtContext(ctx, q.stmt.dead).QueryRowContext(ctx, board).Scan(&list); err != nil { //nolint:sqlclosecheck // ends with the transaction
 		return err
 	}
+	var waits, dead int64
+	if err := tx.StmtContext(ctx, q.stmt.waitingCount).QueryRowContext(ctx, board).Scan(&waits); err != nil { //nolint:sqlclosecheck // ends with the transaction
+		return err
+	}
+	if err := tx.StmtContext(ctx, q.stmt.deadCount).QueryRowContext(ctx, board, list).Scan(&dead); err != nil { //nolint:sqlclosecheck // ends with the transaction
+		return err
+	}
+	r.BlockedTotal, r.DeadBlockedTotal = waits-dead, dead
 	var ids []int64
-	err := each(ctx, tx, q.stmt.blocked, []any{list, board, board, n}, func(rows *sql.Rows) error {
-		t := BlockedTicket{By: []Blocker{}}
-		var dead bool
-		var total int64
-		if err := rows.Scan(&t.ID, &t.Key, &t.Title, &dead, &total); err != nil {
+	into := func(tickets *[]BlockedTicket) func(rows *sql.Rows) error {
+		return func(rows *sql.Rows) error {
+			t := BlockedTicket{By: []Blocker{}}
+			err := rows.Scan(&t.ID, &t.Key, &t.Title)
+			*tickets, ids = append(*tickets, t), append(ids, t.ID)
 			return err
 		}
-		ids = append(ids, t.ID)
-		if dead {
-			r.DeadBlocked, r.DeadBlockedTotal = append(r.DeadBlocked, t), total
-		} else {
-			r.Blocked, r.BlockedTotal = append(r.Blocked, t), total
-		}
-		return nil
-	})
+	}
+	err := errors.Join(
+		each(ctx, tx, q.stmt.blocked, []any{board, list, n}, into(&r.Blocked)),
+		each(ctx, tx, q.stmt.deadBlocked, []any{board, list, n}, into(&r.DeadBlocked)))
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	waits, err := q.blockers(ctx, tx, ids, list)
+	by, err := q.blockers(ctx, tx, ids, list)
 	if err != nil {
 		return err
 	}
 	for _, tickets := range [][]BlockedTicket{r.Blocked, r.DeadBlocked} {
 		for i := range tickets {
-			tickets[i].By = append(tickets[i].By, waits[tickets[i].ID]...)
+			tickets[i].By = append(tickets[i].By, by[tickets[i].ID]...)
 		}
 	}
 	return nil

@@ -1,0 +1,75 @@
+package readmodel
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agent-kanban/agent-kanban/events/sqlstore"
+)
+
+// TestPlans: what Ready reads it finds by an index, in the order that is wanted,
+// so that the size of a board does not matter.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: filepath.Join(t.TempDir(), "test.db"), Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	// What may be read from end to end: lists that the query made itself.
+	lists := []string{"json_each", "j ", "dead", "(subquery"}
+	const byID, bySearch = "SEARCH t USING INTEGER PRIMARY KEY (rowid=?)", "SEARCH t USING INDEX idx_tickets_blocked (board_id=?)"
+	for name, c := range map[string]struct {
+		text   string
+		args   []any
+		want   []string
+		sorted bool // it may sort what it found
+	}{
+		"ready":         {readyRange, []any{1, 1, 3, 100}, []string{"SEARCH t USING INDEX idx_tickets_ready (board_id=? AND column_id=? AND weight=?)"}, false},
+		"ready, count":  {readyCount, []any{1, 1}, []string{"SEARCH tickets USING INDEX idx_tickets_ready (board_id=? AND column_id=?)"}, false},
+		"waiting":       {waitingAlive, []any{1, "[]", 100}, []string{bySearch}, false},
+		"waiting count": {waitingCount, []any{1}, []string{bySearch}, false},
+		"dead":          {deadTickets, []any{1, "[]", 100}, []string{byID}, false},
+		"dead, count":   {deadCount, []any{1, "[]"}, []string{byID}, false},
+		"dead-blocked": {deadBlocked, []any{1}, []string{
+			"SEARCH d USING COVERING INDEX idx_dependencies_board_id (board_id=?)", "SEARCH d USING COVERING INDEX idx_dependencies_depends_on (depends_on=?)",
+			"SEARCH p USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN",
+		}, true},
+		"claims":   {"SELECT t.id FROM tickets t WHERE " + held, []any{1}, []string{"SEARCH t USING INDEX idx_tickets_lease_holder_id (lease_holder_id>?)"}, true},
+		"blockers": {blockersOf, []any{"[]"}, []string{"SEARCH d USING PRIMARY KEY (ticket_id=?)"}, true},
+	} {
+		rows, err := db.Reader().QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+c.text, c.args...)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var plan []string
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				t.Fatal(err)
+			}
+			plan = append(plan, detail)
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		_ = rows.Close()
+		for _, want := range c.want {
+			if !slices.Contains(plan, want) {
+				t.Errorf("%s: got %q, want %q in it", name, plan, want)
+			}
+		}
+		for _, step := range plan {
+			table, scan := strings.CutPrefix(step, "SCAN ")
+			if scan && !slices.ContainsFunc(lists, func(list string) bool { return strings.HasPrefix(table, list) }) {
+				t.Errorf("%s: it scans: %q", name, plan)
+			}
+			if !c.sorted && strings.Contains(step, "USE TEMP B-TREE") {
+				t.Errorf("%s: it sorts: %q", name, plan)
+			}
+		}
+	}
+}
