@@ -36,7 +36,9 @@ func TestWhatIsBlockedFollowsItsBlocker(t *testing.T) {
 			{1, 2, moved(1, 3), false}, {1, 2, events.TicketArchived{}, false}, {1, 0, events.ColumnRemoved{ColumnID: 3, Name: "Done"}, false},
 		}, true},
 		"its column comes back": {[]given{
-			{1, 2, moved(1, 3), false}, {1, 2, events.TicketArchived{}, false}, {1, 0, events.ColumnRemoved{ColumnID: 3, Name: "Done"}, false},
+			{1, 2, moved(1, 3), false},
+			{1, 2, events.TicketArchived{}, false},
+			{1, 0, events.ColumnRemoved{ColumnID: 3, Name: "Done"}, false},
 			{1, 0, events.ColumnAdded{Column: done, Index: 2}, false},
 		}, false},
 		"deleted and recovered as done": {[]given{
@@ -48,7 +50,9 @@ func TestWhatIsBlockedFollowsItsBlocker(t *testing.T) {
 			t.Parallel()
 			db, s := open(t), newScript()
 			facts := append([]given{
-				{1, 0, defaultBoard(), false}, {1, 1, ticketCreated(1), false}, {1, 2, ticketCreated(2), false},
+				{1, 0, defaultBoard(), false},
+				{1, 1, ticketCreated(1), false},
+				{1, 2, ticketCreated(2), false},
 				{1, 1, events.DependencyAdded{DependsOn: 2, Key: "WEB-2"}, false},
 			}, c.facts...)
 			for _, g := range facts {
