@@ -178,10 +178,10 @@ func TestFullTicketIsReadInParts(t *testing.T) {
 	pat, token := a.board()
 	key := a.ticket(commands.CreateTicket{Board: "WEB", Title: strings.Repeat("t", 200), Labels: many("label", 200, 40), Checklist: many("item", 100, 480)})
 	var cmds []commands.Command
-	for i, text := range many("proof", 100, 3000) {
+	for i, text := range many("proof", 100, 900) {
 		spec := commands.EvidenceSpec{Kind: events.TestOutput, Text: text}
 		if i == 7 {
-			spec.Text += strings.Repeat(" more", 2500)
+			spec.Text += strings.Repeat(" more", 3000)
 		}
 		cmds = append(cmds, commands.AddEvidence{Ticket: commands.Ref(key), EvidenceSpec: spec})
 	}

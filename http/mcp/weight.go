@@ -38,6 +38,22 @@ const (
 	knownPairs = `"" ": ", "} "] {" [" [{ }, }] }} ], :[ :{ \" \\ () (" ") ), ). ); // /* */ -- == => -> := != .. ** && || <= >= ++`
 )
 
+// pairs is a set of two ASCII characters, to look up quickly: every reply is
+// weighed many times.
+type pairs [1 << 14]bool
+
+func pairsOf(list string) *pairs {
+	set := new(pairs)
+	for _, p := range strings.Fields(list) {
+		set[int(p[0])<<7|int(p[1])] = true
+	}
+	return set
+}
+
+func (s *pairs) has(a, b byte) bool { return s[int(a)<<7|int(b)] }
+
+var unknown, known = pairsOf(unknownPairs), pairsOf(knownPairs)
+
 // weigh estimates from above how many tokens a text takes, without a tokenizer.
 func weigh(s string) int {
 	total := 0
@@ -96,9 +112,7 @@ func weighRun(k kind, run, rest string) int {
 		if words[lower] && run[1:] == lower[1:] {
 			return 1
 		}
-		return parts(run, func(pair string) bool {
-			return pair[0] >= 'a' && pair[1] >= 'a' && !strings.Contains(unknownPairs, pair)
-		})
+		return parts(run, func(a, b byte) bool { return a >= 'a' && b >= 'a' && !unknown.has(a, b) })
 	case digit:
 		return (len(run) + 2) / 3
 	case space:
@@ -115,7 +129,7 @@ func weighRun(k kind, run, rest string) int {
 	case line:
 		return len(run)
 	case sign:
-		return parts(run, func(pair string) bool { return strings.Contains(knownPairs, pair) })
+		return parts(run, known.has)
 	default:
 		c, n := utf8.DecodeRuneInString(run)
 		if n == 2 && oneToken(c) || n == 4 && c >= 0x1f300 && c <= 0x1f6ff {
@@ -132,10 +146,10 @@ func oneToken(c rune) bool {
 
 // parts is the most tokens that a run may take, known says of which pairs of
 // neighbours.
-func parts(run string, known func(pair string) bool) int {
+func parts(run string, known func(a, b byte) bool) int {
 	total, n := 0, 1
 	for i := 1; i < len(run); i++ {
-		if known(run[i-1 : i+1]) {
+		if known(run[i-1], run[i]) {
 			n++
 			continue
 		}
@@ -166,7 +180,11 @@ func prefix(s string, left int) int {
 	if left <= 0 {
 		return 0
 	}
-	low, high := 0, min(len(s), 16*left) // no text is that cheap
+	// A long text is not weighed to its end.
+	low, high := 0, min(len(s), left)
+	for high < len(s) && cost(s[:high]) <= left {
+		low, high = high, min(len(s), 2*high)
+	}
 	for low < high {
 		middle := (low + high + 1) / 2
 		if cost(s[:middle]) <= left {
