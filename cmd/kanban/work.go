@@ -197,6 +197,18 @@ func (c *caller) withFence(ctx context.Context, ticket commands.Ref, given int64
 	return err
 }
 
+// endClaim carries out what ends a claim, forgets it and shows the ticket.
+func (c *caller) endClaim(ctx context.Context, a *app, ticket commands.Ref, given int64, do func(fence int64) (readmodel.Ticket, error)) error {
+	return c.withFence(ctx, ticket, given, func(fence int64) error {
+		t, err := do(fence)
+		if err != nil {
+			return err
+		}
+		c.forget(ctx, ticket)
+		return a.printTicket(&t)
+	})
+}
+
 func (a *app) heartbeatCommand() *cobra.Command {
 	var fence int64
 	var lease time.Duration
@@ -253,14 +265,9 @@ func (a *app) releaseCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.withFence(ctx, in.Ticket, in.Fence, func(fence int64) error {
+			return c.endClaim(ctx, a, in.Ticket, in.Fence, func(fence int64) (readmodel.Ticket, error) {
 				in.Fence = fence
-				ticket, err := c.Release(ctx, in)
-				if err != nil {
-					return err
-				}
-				c.forget(ctx, in.Ticket)
-				return a.printTicket(&ticket)
+				return c.Release(ctx, in)
 			})
 		},
 	}
@@ -297,14 +304,9 @@ asked for. What the column's policy misses is named, and nothing is changed.`,
 			if err != nil {
 				return err
 			}
-			return c.withFence(ctx, in.Ticket, in.Fence, func(fence int64) error {
+			return c.endClaim(ctx, a, in.Ticket, in.Fence, func(fence int64) (readmodel.Ticket, error) {
 				in.Fence = fence
-				ticket, err := c.Complete(ctx, in)
-				if err != nil {
-					return err
-				}
-				c.forget(ctx, in.Ticket)
-				return a.printTicket(&ticket)
+				return c.Complete(ctx, in)
 			})
 		},
 	}

@@ -97,7 +97,7 @@ func TestTokenizersKnowTheWords(t *testing.T) {
 				t.Errorf("%s: %q is %d tokens, want 1 (%v)", encoding, text, n, err)
 			}
 		}
-		for w := range words {
+		for w := range words() {
 			title := strings.ToUpper(w[:1]) + w[1:]
 			one(w)
 			one(" " + w)

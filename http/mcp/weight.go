@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -17,13 +18,14 @@ const maxWeight = 7800
 //go:embed words.txt
 var wordList string
 
-var words = func() map[string]bool {
+// words is made at the first use: most runs of the program need it never.
+var words = sync.OnceValue(func() map[string]bool {
 	known := make(map[string]bool)
 	for _, w := range strings.Fields(wordList) {
 		known[w] = true
 	}
 	return known
-}()
+})
 
 // Tokenizers of models (byte pair encodings) join two neighbours for as long as
 // they know what they make together. So of two single letters side by side that
@@ -109,7 +111,7 @@ func weighRun(k kind, run, rest string) int {
 	switch k {
 	case letter:
 		lower := strings.ToLower(run)
-		if words[lower] && run[1:] == lower[1:] {
+		if words()[lower] && run[1:] == lower[1:] {
 			return 1
 		}
 		return parts(run, func(a, b byte) bool { return a >= 'a' && b >= 'a' && !unknown.has(a, b) })
