@@ -119,7 +119,7 @@ func (c Config) withDefaults() Config {
 
 func (c Config) validate() error {
 	var errs []error
-	if err := checkKey(c.Key.text); err != nil {
+	if err := CheckKey(c.Key.text); err != nil {
 		errs = append(errs, fmt.Errorf("signing key %w", err))
 	}
 	if c.Reader == nil {

@@ -31,7 +31,7 @@ var knownKeys = []string{
 // to change and never contain the key.
 func LoadOrCreateKey(dir, env string) (Secret, error) {
 	if env != "" {
-		if err := checkKey(env); err != nil {
+		if err := CheckKey(env); err != nil {
 			return Secret{}, fmt.Errorf("SECRET_KEY %w: set it to the output of \"openssl rand -hex 32\", or leave it empty to have one generated", err)
 		}
 		return Secret{env}, nil
@@ -47,14 +47,14 @@ func LoadOrCreateKey(dir, env string) (Secret, error) {
 	if err != nil {
 		return Secret{}, fmt.Errorf("read the signing key: %w", err)
 	}
-	if err := checkKey(key.text); err != nil {
+	if err := CheckKey(key.text); err != nil {
 		return Secret{}, fmt.Errorf("the signing key in %s %w: delete the file to have a new one generated (everybody signs in again)", path, err)
 	}
 	return key, nil
 }
 
-// checkKey returns why the key must not be used.
-func checkKey(key string) error {
+// CheckKey returns why the key must not be used.
+func CheckKey(key string) error {
 	lower := strings.ToLower(key)
 	for _, known := range knownKeys {
 		if strings.Contains(lower, known) {

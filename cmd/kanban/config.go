@@ -11,11 +11,14 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"filippo.io/age"
 	"github.com/caarlos0/env/v11"
+	"github.com/robfig/cron/v3"
 
 	"github.com/agent-kanban/agent-kanban/auth"
 	"github.com/agent-kanban/agent-kanban/http/webhook"
@@ -49,20 +52,17 @@ type config struct {
 	BackupSchedule  string     `env:"BACKUP_SCHEDULE"`
 	BackupDir       string     `env:"BACKUP_DIR"`
 	BackupRecipient string     `env:"BACKUP_AGE_RECIPIENT"`
+	BackupBucket    string     `env:"BACKUP_BUCKET"`
+	BackupShipTo    string     `env:"BACKUP_SHIP_TO"`
+	Maintenance     string     `env:"MAINTENANCE_SCHEDULE" envDefault:"30 3 * * *"`
+	AlertWebhook    string     `env:"ALERT_WEBHOOK"`
+	AlertSecret     string     `env:"ALERT_WEBHOOK_SECRET"`
 	WebhookAllow    stringList `env:"WEBHOOK_ALLOW"`
 	TLSCert         string     `env:"TLS_CERT"`
 	TLSKey          string     `env:"TLS_KEY"`
+	TLSAutocert     stringList `env:"TLS_AUTOCERT"`
+	OldSecretKey    string     `env:"SECRET_KEY_PREVIOUS"`
 	Testing         bool       `env:"TESTING" envDefault:"false"`
-
-	// Unused are variables that are set and have no effect in this version.
-	Unused []string `env:"-"`
-}
-
-// reserved are variables that are read and checked, so that an operator's file
-// is right already, but that nothing heeds yet.
-var reserved = []string{
-	"RATE_LIMIT_REQUESTS_PER_MINUTE", "RATE_LIMIT_BURST", "MONITORING_INTERVAL_SECONDS", "METRICS_TOKEN",
-	"SLOW_QUERY_MS", "BACKUP_DIR", "BACKUP_AGE_RECIPIENT",
 }
 
 // stringList reads a JSON list of strings, or one separated by commas.
@@ -103,10 +103,17 @@ func (e *configError) Unwrap() []error { return e.errs }
 
 // loadConfig reads and checks the configuration. dataDir, from the command
 // line, wins over DATA_DIR. The errors never contain a value that may be secret.
-func loadConfig(dataDir string) (config, error) {
+func loadConfig(dataDir string, flags ...override) (config, error) {
 	vars, err := readEnv()
 	if err != nil {
 		return config{}, err
+	}
+	for _, flag := range flags {
+		for name, value := range flag {
+			if value != "" {
+				vars[name] = value
+			}
+		}
 	}
 	var c config
 	errs := strangers(variables())
@@ -115,11 +122,6 @@ func loadConfig(dataDir string) (config, error) {
 		vars["LOG_LEVEL"] = map[string]string{"WARNING": "WARN", "CRITICAL": "ERROR"}[strings.ToUpper(v)]
 	}
 	errs = append(errs, parseErrors(env.ParseWithOptions(&c, env.Options{Environment: vars}), vars)...)
-	for _, name := range reserved {
-		if vars[name] != "" {
-			c.Unused = append(c.Unused, name)
-		}
-	}
 	if dataDir != "" {
 		c.DataDir = dataDir
 	}
@@ -129,6 +131,9 @@ func loadConfig(dataDir string) (config, error) {
 	}
 	return c, nil
 }
+
+// override holds variables that the command line sets; empty ones are not set.
+type override map[string]string
 
 // variables lists the names of config's fields.
 func variables() []string {
@@ -212,18 +217,21 @@ func (c *config) validate(known map[string]bool) []error {
 	check("DB_SYNCHRONOUS", c.Synchronous == "FULL" || c.Synchronous == "NORMAL", "%q: want FULL or NORMAL", c.Synchronous)
 	check("NATS_URL", c.NATSURL == "", "this version runs its own NATS only; leave it empty")
 	check("NATS_LISTEN", c.NATSListen == "", "this version has no NATS listener; leave it empty")
-	check("REDIS_URL", c.RedisURL == "", "this version does not use Redis; leave it empty")
+	check("REDIS_URL", c.RedisURL == "" || address(c.RedisURL, "redis", "rediss"),
+		"want an address like redis://localhost:6379/0")
 	for name, n := range map[string]int{
 		"ACCESS_TOKEN_EXPIRE_MINUTES": c.AccessMinutes, "REFRESH_TOKEN_EXPIRE_DAYS": c.RefreshDays,
-		"RATE_LIMIT_REQUESTS_PER_MINUTE": c.RatePerMinute, "RATE_LIMIT_BURST": c.RateBurst,
-		"MEMORY_THRESHOLD_MB": c.MemoryMB, "MONITORING_INTERVAL_SECONDS": c.MonitorSeconds,
+		"RATE_LIMIT_BURST": c.RateBurst, "MEMORY_THRESHOLD_MB": c.MemoryMB, "MONITORING_INTERVAL_SECONDS": c.MonitorSeconds,
 	} {
 		check(name, n >= 1, "%d: want 1 or more", n)
 	}
 	check("ACCESS_TOKEN_EXPIRE_MINUTES", c.AccessMinutes <= c.RefreshDays*24*60 || c.RefreshDays < 1,
 		"an access token would outlive its refresh token")
-	check("AGENT_COMMANDS_PER_MINUTE", c.AgentPerMinute >= 0 && c.AgentPerMinute <= maxAgentCommands,
-		"%d: want 0 (no limit) to %d", c.AgentPerMinute, maxAgentCommands)
+	check("AGENT_COMMANDS_PER_MINUTE", c.AgentPerMinute >= 0 && c.AgentPerMinute <= maxRate,
+		"%d: want 0 (no limit) to %d", c.AgentPerMinute, maxRate)
+	check("RATE_LIMIT_REQUESTS_PER_MINUTE", c.RatePerMinute >= 0 && c.RatePerMinute <= maxRate,
+		"%d: want 0 (no limit) to %d", c.RatePerMinute, maxRate)
+	check("METRICS_TOKEN", c.MetricsToken == "" || len(c.MetricsToken) >= 16, "is too short to keep anybody out; want 16 characters or more")
 	check("SLOW_QUERY_MS", c.SlowQueryMS >= 0, "%d: want 0 (off) or more", c.SlowQueryMS)
 	check("REGISTRATION", c.Registration == "open" || c.Registration == "closed", "%q: want open or closed", c.Registration)
 	for _, o := range c.CORSOrigins {
@@ -238,9 +246,29 @@ func (c *config) validate(known map[string]bool) []error {
 	}
 	_, err = webhook.ParseAllow(c.WebhookAllow)
 	check("WEBHOOK_ALLOW", err == nil, "%v", err)
-	check("BACKUP_SCHEDULE", c.BackupSchedule == "", "this version makes no scheduled backups; leave it empty and copy with kanban export")
-	check("BACKUP_AGE_RECIPIENT", c.BackupRecipient == "" || strings.HasPrefix(c.BackupRecipient, "age1"),
-		"want a public key of age, which starts with age1")
+	for name, schedule := range map[string]string{"BACKUP_SCHEDULE": c.BackupSchedule, "MAINTENANCE_SCHEDULE": c.Maintenance} {
+		if schedule != "" && schedule != never {
+			_, err := cron.ParseStandard(schedule)
+			check(name, err == nil, "%q: want five fields of cron like \"0 2 * * *\" (UTC), @daily, or off", schedule)
+		}
+	}
+	if c.BackupRecipient != "" {
+		_, err := age.ParseX25519Recipient(c.BackupRecipient)
+		check("BACKUP_AGE_RECIPIENT", err == nil, "want a public key of age, which starts with age1")
+	}
+	check("BACKUP_BUCKET", c.BackupBucket == "" || address(c.BackupBucket, "https", "http"),
+		"want the address of a bucket like https://s3.example.com/bucket/folder")
+	check("ALERT_WEBHOOK", c.AlertWebhook == "" || address(c.AlertWebhook, "https", "http"),
+		"want an address like https://hooks.example.com/kanban")
+	check("ALERT_WEBHOOK_SECRET", c.AlertSecret == "" || c.AlertWebhook != "", "is set, while ALERT_WEBHOOK is not")
+	for _, host := range c.TLSAutocert {
+		check("TLS_AUTOCERT", strings.Contains(host, ".") && !strings.ContainsAny(host, "/:*"), "%q: want the name of a host like board.example.com", host)
+	}
+	check("TLS_AUTOCERT", len(c.TLSAutocert) == 0 || c.TLSCert == "", "is set together with TLS_CERT; want one of them")
+	for name, key := range map[string]string{"SECRET_KEY": c.SecretKey, "SECRET_KEY_PREVIOUS": c.OldSecretKey} {
+		err := auth.CheckKey(key)
+		check(name, key == "" || err == nil, "%v: set it to the output of \"openssl rand -hex 32\", or leave it empty", err)
+	}
 	check("TLS_CERT", c.TLSCert != "" || c.TLSKey == "", "missing, while TLS_KEY is set")
 	check("TLS_KEY", c.TLSKey != "" || c.TLSCert == "", "missing, while TLS_CERT is set")
 	for name, file := range map[string]string{"TLS_CERT": c.TLSCert, "TLS_KEY": c.TLSKey} {
@@ -271,8 +299,17 @@ func (c *config) databasePath() (string, error) {
 	}
 }
 
-// maxAgentCommands is one a microsecond: more cannot be told apart.
-const maxAgentCommands = 60_000_000
+// never switches a schedule off that has a default.
+const never = "off"
+
+// address reports whether text is a URL with one of the schemes and a host.
+func address(text string, schemes ...string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Host != "" && slices.Contains(schemes, u.Scheme)
+}
+
+// maxRate is one a microsecond: more cannot be told apart.
+const maxRate = 60_000_000
 
 // agentCommands is how many commands an agent may send: a minute's worth at
 // once, then one after the other.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,8 +76,11 @@ func TestConfigExampleFileIsValid(t *testing.T) {
 // Every mistake is reported at once, each with the name of its variable.
 func TestConfigReportsAllErrorsAtOnce(t *testing.T) {
 	setup(t, "PROT=18000\nLOG_LEVEL=loud\n", map[string]string{
-		"PORT": "eighty", "DATABASE_URL": "postgres://db/kanban", "REDIS_URL": "redis://localhost:6379/0",
-		"NATS_URL": "nats://n", "NATS_LISTEN": "0.0.0.0:4222", "BACKUP_SCHEDULE": "@daily",
+		"PORT": "eighty", "DATABASE_URL": "postgres://db/kanban", "REDIS_URL": "localhost:6379",
+		"NATS_URL": "nats://n", "NATS_LISTEN": "0.0.0.0:4222", "BACKUP_SCHEDULE": "every night",
+		"MAINTENANCE_SCHEDULE": "61 * * * *", "BACKUP_BUCKET": "s3://bucket", "ALERT_WEBHOOK": "hooks", "METRICS_TOKEN": "short-secret",
+		"TLS_AUTOCERT": "*.example.com", "RATE_LIMIT_REQUESTS_PER_MINUTE": "-1", "MEMORY_THRESHOLD_MB": "0",
+		"MONITORING_INTERVAL_SECONDS": "0", "REFRESH_TOKEN_EXPIRE_DAYS": "0", "SECRET_KEY_PREVIOUS": "changeme", "SECRET_KEY": "changeme",
 		"CORS_ORIGINS": "[oops", "TRUSTED_PROXIES": "everyone", "REGISTRATION": "maybe", "DB_SYNCHRONOUS": "OFF",
 		"TESTING": "perhaps", "ACCESS_TOKEN_EXPIRE_MINUTES": "0", "SLOW_QUERY_MS": "-1", "TLS_CERT": "/nowhere.pem",
 		"BACKUP_AGE_RECIPIENT": "AGE-SECRET-KEY-1", "HOST": "a b", "RATE_LIMIT_BURST": "0",
@@ -91,14 +95,27 @@ func TestConfigReportsAllErrorsAtOnce(t *testing.T) {
 		"LOG_LEVEL: \"loud\" is no level", "DATABASE_URL: ", "REDIS_URL: ", "NATS_URL: ", "NATS_LISTEN: ", "BACKUP_SCHEDULE: ",
 		"CORS_ORIGINS: ", "TRUSTED_PROXIES: ", "REGISTRATION: ", "DB_SYNCHRONOUS: ", "TESTING: ",
 		"ACCESS_TOKEN_EXPIRE_MINUTES: ", "SLOW_QUERY_MS: ", "TLS_CERT: ", "TLS_KEY: missing", "BACKUP_AGE_RECIPIENT: ", "HOST: ",
+		"MAINTENANCE_SCHEDULE: ", "BACKUP_BUCKET: ", "ALERT_WEBHOOK: ", "METRICS_TOKEN: is too short", "TLS_AUTOCERT: ",
+		"RATE_LIMIT_REQUESTS_PER_MINUTE: ", "MEMORY_THRESHOLD_MB: ", "MONITORING_INTERVAL_SECONDS: ", "REFRESH_TOKEN_EXPIRE_DAYS: ",
+		"SECRET_KEY: ", "SECRET_KEY_PREVIOUS: ",
 		"RATE_LIMIT_BURST: ", "AGENT_COMMANDS_PER_MINUTE: ", "WEBHOOK_ALLOW: \"http://a/\"",
 	} {
 		if !strings.Contains(err.Error(), "\n  "+want) {
 			t.Errorf("the error does not say %q:\n%v", want, err)
 		}
 	}
-	if strings.Contains(err.Error(), "SECRET-KEY-1") {
-		t.Errorf("the error shows a secret:\n%v", err)
+	for _, secret := range []string{"SECRET-KEY-1", "short-secret", "changeme"} {
+		if !strings.Contains(err.Error(), secret) {
+			continue
+		}
+		t.Errorf("the error shows the secret %s:\n%v", secret, err)
+	}
+	var usage *configError
+	if !errors.As(err, &usage) || exitCode(err) != exitUsage {
+		t.Errorf("exit code %d, want %d: a configuration is a part of the command line", exitCode(err), exitUsage)
+	}
+	if left, err := os.ReadDir("."); err != nil || len(left) != 1 { // .env itself
+		t.Errorf("a start that was refused left %v (%v)", left, err)
 	}
 }
 
@@ -156,7 +173,7 @@ func TestExampleNamesEveryVariable(t *testing.T) {
 	}
 	named := map[string]bool{}
 	for line := range strings.Lines(string(text)) {
-		if name, _, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "#"), "="); ok && !strings.Contains(name, " ") {
+		if name, _, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "#"), "="); ok && !strings.ContainsAny(name, " (") {
 			named[name] = true
 		}
 	}

@@ -64,7 +64,7 @@ func strangers(known []string) []error {
 
 // foreign reports names that share a .env with us by custom.
 func foreign(name string) bool {
-	for _, prefix := range []string{"OTEL_", "COMPOSE_", "DOCKER_", "KANBAN_"} {
+	for _, prefix := range []string{"OTEL_", "AWS_", "COMPOSE_", "DOCKER_", "KANBAN_"} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}

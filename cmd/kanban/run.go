@@ -25,6 +25,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitFound  = 3 // the check was carried out, and something needs attention
 	exitNoWork = 4 // nothing is ready to be claimed
 	exitLost   = 5 // somebody else holds the ticket, or the claim has ended
 )
@@ -59,8 +60,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 func exitCode(err error) int {
 	var usage *usageError
-	if errors.As(err, &usage) {
+	var config *configError
+	if errors.As(err, &usage) || errors.As(err, &config) {
 		return exitUsage
+	}
+	var found *foundError
+	if errors.As(err, &found) {
+		return exitFound
 	}
 	switch events.CodeOf(err) {
 	case events.CodeNothingReady:
@@ -83,7 +89,8 @@ serve starts the server; demo starts a throw-away one with agents at work. verif
 rebuild, export, import and user work on the data directory; everything else
 speaks HTTP to a server.
 
-Exit codes: 0 done; 1 failed or refused; 2 the command line makes no sense; 4
+Exit codes: 0 done; 1 failed or refused; 2 the command line or the
+configuration makes no sense; 3 something was found that needs attention; 4
 there is no ticket to claim now; 5 the claim is lost: somebody else holds the
 ticket, or the lease has ended.`,
 		Example: `  kanban demo                                    # see what this is, without keeping anything
@@ -118,6 +125,11 @@ type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
+
+// foundError is a check that was carried out and found something: exit code 3.
+type foundError struct{ what string }
+
+func (e *foundError) Error() string { return e.what }
 
 func usagef(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...)}

@@ -20,7 +20,7 @@ const stopTime = 10 * time.Second
 
 func (a *app) serveCommand() *cobra.Command {
 	var create bool
-	var urlFile string
+	var host, port, urlFile string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
@@ -31,16 +31,18 @@ address where the first account is made. SIGTERM and Ctrl-C stop it within ten
 seconds; SIGHUP reopens the log files.`,
 		Example: `  kanban serve
   DATA_DIR=/var/lib/kanban HOST=0.0.0.0 kanban serve
-  PORT=0 kanban serve --url-file url      # any free port; the address is in ./url`,
+  kanban serve --port 0 --url-file url    # any free port; the address is in ./url`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(a.dataDir)
+			cfg, err := loadConfig(a.dataDir, override{"HOST": host, "PORT": port})
 			if err != nil {
 				return err
 			}
 			return a.serve(cmd.Context(), newServer(cfg, create, a.stderr), urlFile)
 		},
 	}
+	cmd.Flags().StringVar(&host, "host", "", "address to listen on (HOST; default 127.0.0.1)")
+	cmd.Flags().StringVar(&port, "port", "", "port to listen on, 0 = any free one (PORT; default 18000)")
 	cmd.Flags().BoolVar(&create, "new", false, "begin an empty log even where a server has run before")
 	cmd.Flags().StringVar(&urlFile, "url-file", "", "write the server's address there once it answers")
 	return cmd
@@ -50,9 +52,6 @@ func (a *app) serve(ctx context.Context, s *server, urlFile string) error {
 	// A soft limit: the collector works harder near it, nothing fails beyond it.
 	// What is not Go's heap, mostly the program itself, is left out.
 	debug.SetMemoryLimit(int64(s.cfg.MemoryMB) << 20 * 3 / 4)
-	for _, name := range s.cfg.Unused {
-		s.logs.log.Warn("a variable is set that has no effect in this version", "name", name)
-	}
 	if err := s.start(ctx); err != nil {
 		return err
 	}
