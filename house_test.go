@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"http/mcp":         {"events", "commands", "readmodel", "http/client"},
 	"ops":              {"events", "commands", "readmodel", "migrations"},
 	"ops/legacy":       {"events", "commands"},
+	"ops/machine":      {},
 	"ops/demo":         {"events", "commands", "readmodel", "http/client"},
 	"embedded":         {},
 	"migrations":       {},
