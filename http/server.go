@@ -15,6 +15,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
+	"golang.org/x/crypto/acme"
+	"golang.org/x/crypto/acme/autocert"
 
 	"github.com/agent-kanban/agent-kanban/http/live"
 )
@@ -34,6 +36,13 @@ type Config struct {
 	TrustedProxies []string
 	// TLSCert and TLSKey are files; both or none.
 	TLSCert, TLSKey string
+	// Autocert are the host names to fetch certificates for by ACME (RFC 8555,
+	// challenge tls-alpn-01: port 443 of these names must lead here); they are
+	// kept in the folder CertDir. Excludes TLSCert.
+	Autocert []string
+	CertDir  string
+	// ACMEDirectory is the address of the authority; "" = Let's Encrypt.
+	ACMEDirectory string
 	// Version is the program's, shown in the OpenAPI document and /api/status.
 	Version string
 	// Degraded names what is missing but not vital ("bus"); nil = nothing is.
@@ -84,6 +93,9 @@ func (c Config) validate() error {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		errs = append(errs, errors.New("a TLS certificate and its key belong together"))
+	}
+	if len(c.Autocert) > 0 && (c.TLSCert != "" || c.CertDir == "") {
+		errs = append(errs, errors.New("certificates are fetched into a folder, or given as files"))
 	}
 	for _, o := range c.CORSOrigins {
 		u, err := url.Parse(o)
@@ -151,6 +163,13 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		// deadline.
 		ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 	}
+	if len(cfg.Autocert) > 0 {
+		certificates := &autocert.Manager{
+			Prompt: autocert.AcceptTOS, HostPolicy: autocert.HostWhitelist(cfg.Autocert...), Cache: autocert.DirCache(cfg.CertDir),
+			Client: &acme.Client{DirectoryURL: cfg.ACMEDirectory, UserAgent: "kanban/" + cfg.Version},
+		}
+		s.http.TLSConfig = certificates.TLSConfig()
+	}
 	return s, nil
 }
 
@@ -174,7 +193,7 @@ func (s *Server) Start() error {
 	}
 	s.running.Go(func() {
 		var err error
-		if s.cfg.TLSCert != "" {
+		if s.secure() {
 			err = s.http.ServeTLS(ln, s.cfg.TLSCert, s.cfg.TLSKey)
 		} else {
 			err = s.http.Serve(ln)
@@ -186,13 +205,15 @@ func (s *Server) Start() error {
 	return nil
 }
 
+func (s *Server) secure() bool { return s.cfg.TLSCert != "" || len(s.cfg.Autocert) > 0 }
+
 // URL is where the server answers, without a trailing slash; "" before Start.
 func (s *Server) URL() string {
 	if s.listener == nil {
 		return ""
 	}
 	scheme := "http://"
-	if s.cfg.TLSCert != "" {
+	if s.secure() {
 		scheme = "https://"
 	}
 	addr := s.listener.Addr().(*net.TCPAddr)

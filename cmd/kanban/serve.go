@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -59,7 +60,7 @@ func (a *app) serve(ctx context.Context, s *server, urlFile string) error {
 	s.logs.log.Info("serving", "url", s.URL(), "version", release(), "log_id", s.db.LogID(), "position", s.watermark.Position())
 	err := a.announce(s, urlFile)
 	if err == nil {
-		s.wait(ctx)
+		s.wait(ctx, notifier{s.logs.log})
 	}
 	return errors.Join(err, s.stopInTime())
 }
@@ -89,18 +90,28 @@ func (a *app) announce(s *server, urlFile string) error {
 	return err
 }
 
-// wait returns when ctx ends; until then SIGHUP reopens the log files.
-func (s *server) wait(ctx context.Context) {
+// wait returns when ctx ends; until then SIGHUP reopens the log files, and the
+// service manager is told how things are.
+func (s *server) wait(ctx context.Context, manager notifier) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+	manager.ready(s.URL())
+	defer manager.stopping()
+	var watchdog sync.WaitGroup
+	defer watchdog.Wait()
+	watchdog.Go(func() {
+		manager.watchdog(ctx, func(ctx context.Context) bool { return answers(ctx, s.http.Handler()) })
+	})
 	for {
 		select {
 		case <-hangup:
-			if err := s.logs.reopen(); err != nil {
-				s.logs.log.Warn("reopen log files", "error", err)
-			}
-			s.logs.log.Info("log files reopened")
+			manager.reload(func() {
+				if err := s.logs.reopen(); err != nil {
+					s.logs.log.Warn("reopen log files", "error", err)
+				}
+				s.logs.log.Info("log files reopened")
+			})
 		case <-ctx.Done():
 			return
 		}
