@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,20 +57,18 @@ func (s *Server) end(c *call) {
 		}
 		c.gin.Abort()
 	}
-	log := s.cfg.AccessLog
-	if !log.Enabled(context.Background(), slog.LevelInfo) {
+	if s.cfg.OnRequest == nil {
 		return
 	}
-	log.LogAttrs(context.Background(), slog.LevelInfo, "request",
-		slog.String("request_id", c.id),
-		slog.String("method", c.gin.Request.Method),
-		slog.String("path", c.gin.Request.URL.Path),
-		slog.Int("status", c.gin.Writer.Status()),
-		slog.Int("bytes", max(c.gin.Writer.Size(), 0)),
-		slog.Duration("duration", time.Since(c.start)),
-		slog.String("peer", c.peer()),
-		slog.Int64("actor_id", c.principal.Actor.ID),
-	)
+	r := c.gin.Request
+	done := Request{
+		Time: c.start, Peer: c.peer(), Method: r.Method, Path: r.URL.EscapedPath(), Proto: r.Proto,
+		Status: c.gin.Writer.Status(), Bytes: int64(max(c.gin.Writer.Size(), 0)), Took: time.Since(c.start), ID: c.id,
+	}
+	if who := c.principal.Actor; who.ID != 0 {
+		done.Principal = string(who.Kind) + ":" + strconv.FormatInt(who.ID, 10)
+	}
+	s.cfg.OnRequest(&done)
 }
 
 // cors answers browsers of the configured origins. Other origins get a reply

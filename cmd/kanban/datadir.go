@@ -15,6 +15,8 @@ import (
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
 	"github.com/agent-kanban/agent-kanban/projections"
 	"github.com/agent-kanban/agent-kanban/readmodel"
+
+	"github.com/agent-kanban/agent-kanban/ops/logs"
 )
 
 // openToRead opens the log beside whatever else has it open.
@@ -125,7 +127,7 @@ func people(ctx context.Context, log events.Reader) ([]readmodel.User, error) {
 
 // toolLog is where the offline commands warn.
 func (a *app) toolLog() *slog.Logger {
-	return slog.New(newHumanHandler(a.stderr, slog.LevelWarn))
+	return slog.New(logs.NewHuman(a.stderr, slog.LevelWarn))
 }
 
 // progress draws how far a long work is, on a terminal only.

@@ -17,7 +17,7 @@ func (s *server) startWebhooks(ctx context.Context) (err error) {
 	}
 	s.webhooks, err = webhook.New(webhook.Config{
 		Reader: s.db.Reader(), DB: s.db, Log: s.db, Allow: allow, SwitchOff: s.switchOff,
-		UserAgent: "Agent-Kanban-Webhook/" + release(), Logger: s.logs.log,
+		UserAgent: "Agent-Kanban-Webhook/" + release(), Logger: s.logs.Log,
 		Subscribe: func(after int64) webhook.Subscription { return s.tail.Subscribe(after) },
 	})
 	if err != nil {

@@ -7,8 +7,9 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/agent-kanban/agent-kanban/ops/logs"
 )
 
 // printJSON writes v for a program to read.
@@ -42,18 +43,7 @@ func table(w io.Writer, header string, rows [][]string) error {
 
 // clean makes text that somebody else wrote safe to print in one line: escape
 // sequences in a title must not reach the terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n', r == '\t', r == '\r':
-			return ' '
-		case unicode.IsControl(r), unicode.Is(unicode.Cf, r):
-			return -1
-		default:
-			return r
-		}
-	}, s)
-}
+func clean(s string) string { return logs.Clean(s) }
 
 // cleanText is clean for text of several lines.
 func cleanText(s string) string {

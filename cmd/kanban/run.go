@@ -293,6 +293,12 @@ func (a *app) dial() (c *client.Client, token string, err error) {
 	return c, token, nil
 }
 
+// isTerminal reports whether who reads w is a person.
+func isTerminal(w io.Writer) bool {
+	f, isFile := w.(*os.File)
+	return isFile && term.IsTerminal(int(f.Fd()))
+}
+
 // terminal reports whether w is one, and how wide.
 func terminal(w any) (width int, ok bool) {
 	f, isFile := w.(*os.File)

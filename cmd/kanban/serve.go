@@ -57,10 +57,10 @@ func (a *app) serve(ctx context.Context, s *server, urlFile string) error {
 		return err
 	}
 	debug.FreeOSMemory() // what only the start needed
-	s.logs.log.Info("serving", "url", s.URL(), "version", release(), "log_id", s.db.LogID(), "position", s.watermark.Position())
+	s.logs.Log.Info("serving", "url", s.URL(), "version", release(), "log_id", s.db.LogID(), "position", s.watermark.Position())
 	err := a.announce(s, urlFile)
 	if err == nil {
-		s.wait(ctx, notifier{s.logs.log})
+		s.wait(ctx, notifier{s.logs.Log})
 	}
 	return errors.Join(err, s.stopInTime())
 }
@@ -107,10 +107,10 @@ func (s *server) wait(ctx context.Context, manager notifier) {
 		select {
 		case <-hangup:
 			manager.reload(func() {
-				if err := s.logs.reopen(); err != nil {
-					s.logs.log.Warn("reopen log files", "error", err)
+				if err := s.logs.Reopen(); err != nil {
+					s.logs.Log.Warn("reopen log files", "error", err)
 				}
-				s.logs.log.Info("log files reopened")
+				s.logs.Log.Info("log files reopened")
 			})
 		case <-ctx.Done():
 			return
@@ -120,7 +120,7 @@ func (s *server) wait(ctx context.Context, manager notifier) {
 
 // stopInTime closes the server, but does not wait for ever.
 func (s *server) stopInTime() error {
-	s.logs.log.Info("stopping")
+	s.logs.Log.Info("stopping")
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	done := make(chan error, 1)

@@ -21,6 +21,8 @@ import (
 	"github.com/agent-kanban/agent-kanban/http/webhook"
 	"github.com/agent-kanban/agent-kanban/projections"
 	"github.com/agent-kanban/agent-kanban/readmodel"
+
+	"github.com/agent-kanban/agent-kanban/ops/logs"
 )
 
 // server is everything that serve runs. Its parts start in the order of the
@@ -33,7 +35,7 @@ type server struct {
 	// minLease is the shortest lease, 0 = the usual one. Only a demo sets it: its
 	// leases are short, and none is spared for having begun before the start.
 	minLease time.Duration
-	logs     *logs
+	logs     *logs.Logs
 
 	lock      *sqlstore.FileLock
 	db        *sqlstore.DB
@@ -57,7 +59,7 @@ type server struct {
 // newServer starts nothing. create allows a new log where traces of an older
 // one are.
 func newServer(cfg config, create bool, stderr io.Writer) *server {
-	return &server{cfg: cfg, create: create, logs: openLogs(cfg.DataDir, cfg.LogLevel, stderr)}
+	return &server{cfg: cfg, create: create, logs: logs.Open(cfg.DataDir, cfg.LogLevel, stderr, isTerminal(stderr))}
 }
 
 // URL is where the server answers.
@@ -85,7 +87,7 @@ func (s *server) close(ctx context.Context) error {
 		errs = append(errs, s.stops[i](ctx))
 	}
 	s.stops = nil
-	return errors.Join(append(errs, s.logs.close())...)
+	return errors.Join(append(errs, s.logs.Close())...)
 }
 
 func (s *server) onClose(stop func(context.Context) error) { s.stops = append(s.stops, stop) }
@@ -100,12 +102,16 @@ func (s *server) openLog(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose(func(context.Context) error { return s.lock.Release() })
+	if err := s.logs.Link(); err != nil {
+		s.logs.Log.Warn("the data directory has no links to the logs", "error", err)
+	}
 	fresh, err := s.fresh(path)
 	if err != nil {
 		return err
 	}
 	s.db, err = sqlstore.Open(ctx, sqlstore.Options{
-		Path: path, Create: fresh, Synchronous: s.cfg.Synchronous, Logger: s.logs.log,
+		Path: path, Create: fresh, Synchronous: s.cfg.Synchronous, Logger: s.logs.Log,
+		Slow: time.Duration(s.cfg.SlowQueryMS) * time.Millisecond, OnSlow: s.logs.SlowQuery,
 	})
 	if err != nil {
 		return elsewhere(err)
@@ -113,7 +119,7 @@ func (s *server) openLog(ctx context.Context) (err error) {
 	s.onClose(func(context.Context) error { return s.db.Close() })
 	if err := s.db.TailError(); err != nil {
 		// Reading goes on, so that what is there can be looked at and copied.
-		s.logs.log.Error("the log is damaged; commands are refused", "error", err)
+		s.logs.Log.Error("the log is damaged; commands are refused", "error", err)
 	}
 	return nil
 }
@@ -144,7 +150,7 @@ func (s *server) fresh(path string) (bool, error) {
 
 // startBus runs NATS in this process and copies the log into it.
 func (s *server) startBus(ctx context.Context) (err error) {
-	s.nats, err = embedded.New(embedded.Config{StoreDir: s.cfg.DataDir, StartTimeout: s.natsTimeout, Logger: s.logs.log})
+	s.nats, err = embedded.New(embedded.Config{StoreDir: s.cfg.DataDir, StartTimeout: s.natsTimeout, Logger: s.logs.Log})
 	if err != nil {
 		return err
 	}
@@ -160,7 +166,7 @@ func (s *server) startBus(ctx context.Context) (err error) {
 	s.onClose(func(context.Context) error { conn.Close(); return nil })
 	// Without a connection: one process writes to a data directory, so the stream
 	// has nothing to tell that the Sequencer has not handed over already.
-	if s.tail, err = bus.NewTail(bus.TailConfig{Log: s.db, Logger: s.logs.log}); err != nil {
+	if s.tail, err = bus.NewTail(bus.TailConfig{Log: s.db, Logger: s.logs.Log}); err != nil {
 		return err
 	}
 	if err := s.tail.Start(ctx); err != nil {
@@ -169,7 +175,7 @@ func (s *server) startBus(ctx context.Context) (err error) {
 	s.onClose(func(context.Context) error { s.tail.Stop(); return nil })
 	s.relay, err = bus.NewRelay(bus.RelayConfig{
 		Log: s.db, Tail: s.tail, Conn: conn, RecoveredDir: filepath.Join(s.cfg.DataDir, "recovered"),
-		Restart: s.nats.Restart, Logger: s.logs.log,
+		Restart: s.nats.Restart, Logger: s.logs.Log,
 	})
 	if err != nil {
 		return err
@@ -191,13 +197,13 @@ func (s *server) startNATS(ctx context.Context) error {
 	if moved := os.Rename(folder, aside); moved != nil {
 		return errors.Join(err, moved)
 	}
-	s.logs.log.Error("the stream's folder cannot be used; it was put aside and is made anew", "error", err, "aside", aside)
+	s.logs.Log.Error("the stream's folder cannot be used; it was put aside and is made anew", "error", err, "aside", aside)
 	return s.nats.Start(ctx)
 }
 
 // startSequencer begins to take commands; startProjections sees to its end.
 func (s *server) startSequencer(ctx context.Context) (err error) {
-	cfg := commands.Config{Store: s.db, Publish: s.tail.Publish, Logger: s.logs.log}
+	cfg := commands.Config{Store: s.db, Publish: s.tail.Publish, Logger: s.logs.Log}
 	if s.minLease > 0 {
 		cfg.MinLease, cfg.LeaseGrace = s.minLease, -1
 	}
@@ -207,7 +213,7 @@ func (s *server) startSequencer(ctx context.Context) (err error) {
 	}
 	if err := s.sequencer.Warm(ctx); err != nil {
 		// Whatever it is, the first command meets it again and tells its caller.
-		s.logs.log.Error("warm up", "error", err)
+		s.logs.Log.Error("warm up", "error", err)
 	}
 	s.sequencer.Start()
 	s.onClose(func(context.Context) error { s.sequencer.Stop(); return nil }) // after a start that fails; see startProjections
@@ -221,7 +227,7 @@ const catchUp = 15 * time.Second
 func (s *server) startProjections(ctx context.Context) (err error) {
 	s.watermark = projections.NewWatermark()
 	s.runner, err = projections.NewRunner(projections.Config{
-		DB: s.db.Writer(), Update: s.db.UpdateRelaxed, Log: s.db, Watermark: s.watermark, Logger: s.logs.log,
+		DB: s.db.Writer(), Update: s.db.UpdateRelaxed, Log: s.db, Watermark: s.watermark, Logger: s.logs.Log,
 		Subscribe: func(after int64) projections.Subscription { return s.tail.Subscribe(after) },
 	})
 	if err != nil {
@@ -251,32 +257,32 @@ func (s *server) startProjections(ctx context.Context) (err error) {
 	wait, cancel := context.WithTimeout(ctx, catchUp)
 	defer cancel()
 	if err := s.watermark.Wait(wait, head.Position); err != nil && ctx.Err() == nil {
-		s.logs.log.Warn("the read model is still catching up", "position", s.watermark.Position(), "head", head.Position)
+		s.logs.Log.Warn("the read model is still catching up", "position", s.watermark.Position(), "head", head.Position)
 	}
 	if parked := s.runner.Status().Parked; len(parked) > 0 {
 		// What parked them may be gone: a newer program, space on the disk.
 		applied, left, err := s.runner.Retry(ctx)
-		s.logs.log.Warn("events that could not be applied before were tried again", "applied", applied, "left", left, "error", err)
+		s.logs.Log.Warn("events that could not be applied before were tried again", "applied", applied, "left", left, "error", err)
 	}
 	return ctx.Err()
 }
 
 func (s *server) rebuild(ctx context.Context, stale *projections.StaleError) error {
-	s.logs.log.Info("the read model is made anew", "reason", stale.Reason, "position", stale.Position, "head", stale.Head)
+	s.logs.Log.Info("the read model is made anew", "reason", stale.Reason, "position", stale.Position, "head", stale.Head)
 	last := time.Now()
 	done, err := projections.Rebuild(ctx, projections.RebuildConfig{
 		DB: s.db.Writer(), Update: s.db.UpdateRelaxed, Log: s.db,
 		Progress: func(p projections.Progress) {
 			if time.Since(last) > 2*time.Second {
 				last = time.Now()
-				s.logs.log.Info("rebuilding", "position", p.Position, "head", p.Head)
+				s.logs.Log.Info("rebuilding", "position", p.Position, "head", p.Head)
 			}
 		},
 	})
 	if err != nil {
 		return err
 	}
-	s.logs.log.Info("the read model was made anew", "events", done.Position)
+	s.logs.Log.Info("the read model was made anew", "events", done.Position)
 	return nil
 }
 
@@ -290,7 +296,7 @@ func (s *server) startAccounts(ctx context.Context) (err error) {
 		return err
 	}
 	s.accounts, err = auth.New(auth.Config{
-		Key: key, Reader: s.db.Reader(), Logger: s.logs.log,
+		Key: key, Reader: s.db.Reader(), Logger: s.logs.Log,
 		AccessTTL:  time.Duration(s.cfg.AccessMinutes) * time.Minute,
 		RefreshTTL: time.Duration(s.cfg.RefreshDays) * 24 * time.Hour,
 		// People have no such limit: they stop by themselves.
@@ -308,7 +314,7 @@ func (s *server) startAccounts(ctx context.Context) (err error) {
 
 func (s *server) startHTTP(ctx context.Context) (err error) {
 	setup := auth.NewSetup(s.cfg.DataDir)
-	tools, err := mcp.Handler(mcp.Config{Version: release(), Origins: s.cfg.CORSOrigins, Log: s.logs.log})
+	tools, err := mcp.Handler(mcp.Config{Version: release(), Origins: s.cfg.CORSOrigins, Log: s.logs.Log})
 	if err != nil {
 		return err
 	}
@@ -316,7 +322,7 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 		Addr: s.cfg.address(), CORSOrigins: s.cfg.CORSOrigins, TrustedProxies: s.cfg.TrustedProxies,
 		TLSCert: s.cfg.TLSCert, TLSKey: s.cfg.TLSKey, Autocert: s.cfg.TLSAutocert, CertDir: filepath.Join(s.cfg.DataDir, "certificates"),
 		Version: release(), Degraded: s.degraded,
-		RegistrationClosed: s.cfg.Registration == "closed", Log: s.logs.log, AccessLog: s.logs.requests,
+		RegistrationClosed: s.cfg.Registration == "closed", Log: s.logs.Log, OnRequest: func(r *kanbanhttp.Request) { s.logs.Request((*logs.Request)(r)) },
 	}, kanbanhttp.Deps{
 		Commands: s.sequencer, Queries: s.queries, Auth: s.accounts, Setup: setup, Log: s.db,
 		Watermark: s.watermark, Timeline: timeline{s.db},

@@ -45,6 +45,11 @@ type Options struct {
 	// TailRows is how many of the newest rows are verified at the start, 256
 	// when 0.
 	TailRows int
+	// OnSlow is told of every statement that took longer than Slow, with the
+	// values in it taken out: from its begin to the last row that was asked for.
+	// Nothing is timed when one of them is zero.
+	Slow   time.Duration
+	OnSlow func(statement string, took time.Duration)
 	// Logger receives warnings; none when nil.
 	Logger *slog.Logger
 }
@@ -199,7 +204,7 @@ func (db *DB) dsn(mode string, pragmas ...string) string {
 // openWriter opens a pool of exactly one connection, which lives as long as the
 // DB and starts out durable.
 func (db *DB) openWriter() (*sql.DB, error) {
-	pool, err := sql.Open("sqlite", db.dsn("rw",
+	pool, err := db.options.open(db.dsn("rw",
 		"journal_mode(WAL)",
 		"synchronous("+db.options.Synchronous+")",
 		"wal_autocheckpoint("+strconv.Itoa(2*db.options.Checkpoint)+")",
@@ -224,7 +229,7 @@ func (db *DB) openReader(ctx context.Context) error {
 		if mode == "immutable" {
 			dsn = strings.Replace(db.dsn("ro", "query_only(1)", "cache_size(-2000)"), "mode=ro", "mode=ro&immutable=1", 1)
 		}
-		if db.readers, err = sql.Open("sqlite", dsn); err != nil {
+		if db.readers, err = db.options.open(dsn); err != nil {
 			return err
 		}
 		db.readers.SetMaxOpenConns(db.options.Readers)

@@ -1,9 +1,11 @@
 package live
 
 import (
+	"cmp"
 	"encoding/json"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -60,6 +62,7 @@ type session struct {
 	pending   [][]byte // messages not yet handed over
 	waiting   int      // their bytes, and those held by subscriptions
 	closing   bool
+	reason    string // of closing, as far as this side did it
 	ended     bool
 	timers    []*time.Timer
 
@@ -125,6 +128,7 @@ func (se *session) end() {
 	f := se.feed
 	f.mu.Lock()
 	delete(f.sessions, se)
+	open := len(f.sessions)
 	for board, subs := range f.boards {
 		delete(subs, se)
 		if len(subs) == 0 {
@@ -137,13 +141,19 @@ func (se *session) end() {
 	for _, t := range se.timers {
 		t.Stop()
 	}
+	reason, who := cmp.Or(se.reason, "the client left"), se.principal.Actor
 	se.mu.Unlock()
+	f.cfg.Log.Info("websocket closed", "principal", principal(who), "reason", reason, "open", open)
 	close(se.done)
 }
 
 func (se *session) welcome() {
 	f := se.feed
+	f.mu.Lock()
+	open := len(f.sessions)
+	f.mu.Unlock()
 	se.mu.Lock()
+	f.cfg.Log.Info("websocket opened", "principal", principal(se.principal.Actor), "open", open)
 	if p := se.principal; !p.Expires.IsZero() {
 		se.after(time.Until(p.Expires), func() { se.close(CloseUnauthenticated, "the token has expired") })
 	}
@@ -152,6 +162,14 @@ func (se *session) welcome() {
 		"client_id": se.id, "log_id": f.deps.Log.LogID(), "position": f.deps.Watermark.Position(),
 		"server_time": time.Now().UTC().Format(time.RFC3339Nano),
 	})
+}
+
+// principal is an actor as logs name it, "-" before it signed in.
+func principal(a events.Actor) string {
+	if a.ID == 0 {
+		return "-"
+	}
+	return string(a.Kind) + ":" + strconv.FormatInt(a.ID, 10)
 }
 
 func (se *session) userID() int64 {
@@ -303,7 +321,7 @@ func (se *session) closeLocked(code int, reason string) {
 	if se.closing || se.ended {
 		return
 	}
-	se.closing = true
+	se.closing, se.reason = true, reason
 	close(se.leaving)
 	if code == CloseTooSlow {
 		se.pending = nil
