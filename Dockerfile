@@ -16,5 +16,6 @@ USER 65532:65532
 ENV HOST=0.0.0.0 PORT=18000 DATA_DIR=/data
 VOLUME /data
 EXPOSE 18000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["/kanban", "health"]
 ENTRYPOINT ["/kanban"]
 CMD ["serve"]

@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race bench torture lint fmt verify clean
+.PHONY: help build run test bench torture lint fmt verify packages clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,5 +46,11 @@ verify: ## Fail when something generated or vendored is stale
 	go mod tidy -diff
 	go vet ./...
 
+packages: bin/goreleaser ## Build archives, .deb and .rpm into dist/, publishing nothing
+	bin/goreleaser release --snapshot --clean
+
+bin/goreleaser: Makefile
+	GOBIN=$(CURDIR)/bin go install github.com/goreleaser/goreleaser/v2@v2.15.1
+
 clean: ## Remove what was built (never the data)
-	rm -rf bin dist
+	rm -rf bin build dist

@@ -65,6 +65,9 @@ func (s *Server) end(c *call) {
 		Time: c.start, Peer: c.peer(), Method: r.Method, Path: r.URL.EscapedPath(), Proto: r.Proto,
 		Status: c.gin.Writer.Status(), Bytes: int64(max(c.gin.Writer.Size(), 0)), Took: time.Since(c.start), ID: c.id,
 	}
+	if done.Status == http.StatusOK && c.gin.IsWebsocket() {
+		done.Status = http.StatusSwitchingProtocols // sent past gin
+	}
 	if who := c.principal.Actor; who.ID != 0 {
 		done.Principal = string(who.Kind) + ":" + strconv.FormatInt(who.ID, 10)
 	}

@@ -2,8 +2,11 @@ package http
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/gorilla/websocket"
 )
 
 // What logs and metrics get of each request: its path as it was sent, nobody's
@@ -57,5 +60,26 @@ func TestRequestsAreTold(t *testing.T) {
 		if res.StatusCode == 200 && test.method == "GET" && got.Bytes == 0 {
 			t.Errorf("%s: no bytes", test.path)
 		}
+	}
+}
+
+func TestAWebSocketIsToldAtItsEnd(t *testing.T) {
+	t.Parallel()
+	told := make(chan Request, 10)
+	a := newApp(t, func(c *Config, _ *Deps) { c.OnRequest = func(r *Request) { told <- *r } })
+	ws, res, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(a.url, "http")+"/ws/connect", http.Header{"Authorization": {"Bearer " + a.user("ann", true)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	ws.Close()
+	for r := range told {
+		if r.Path != "/ws/connect" {
+			continue
+		}
+		if r.Status != http.StatusSwitchingProtocols || r.Principal != "human:1" {
+			t.Errorf("told %+v", r)
+		}
+		return
 	}
 }

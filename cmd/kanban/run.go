@@ -111,10 +111,10 @@ ticket, or the lease has ended.`,
 	flags.BoolVar(&a.json, "json", false, "results as JSON")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(
-		a.serveCommand(), a.demoCommand(), a.boardCommand(), a.ticketCommand(), a.commentCommand(), a.webhookCommand(),
+		a.serveCommand(), a.healthCommand(), a.demoCommand(), a.boardCommand(), a.ticketCommand(), a.commentCommand(), a.webhookCommand(),
 		a.nextCommand(), a.claimCommand(), a.heartbeatCommand(), a.releaseCommand(), a.doneCommand(), a.undoCommand(),
 		a.agentCommand(), a.mcpCommand(), a.tokenCommand(), a.loginCommand(),
-		a.tailCommand(), a.replayCommand(), a.verifyCommand(), a.rebuildCommand(), a.exportCommand(), a.importCommand(), a.userCommand(), a.versionCommand(),
+		a.tailCommand(), a.replayCommand(), a.verifyCommand(), a.rebuildCommand(), a.exportCommand(), a.importCommand(), a.userCommand(), a.versionCommand(), a.manCommand(),
 	)
 	a.completeArguments(root)
 	return root

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/agent-kanban/agent-kanban/commands"
@@ -202,6 +203,39 @@ func TestUnreachable(t *testing.T) {
 	cancel()
 	if _, err := c.Health(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v", err)
+	}
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status int
+		body   string
+		want   client.Health
+		code   events.Code
+	}{
+		"healthy":  {200, `{"status":"healthy","degraded":["redis"]}`, client.Health{Status: "healthy", Degraded: []string{"redis"}}, ""},
+		"down":     {503, `{"status":"down","degraded":["log"]}`, client.Health{Status: "down", Degraded: []string{"log"}}, ""},
+		"no board": {404, `<html>`, client.Health{}, events.CodeNotFound},
+	} {
+		asked := 0
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			asked++
+			w.WriteHeader(test.status)
+			_, _ = w.Write([]byte(test.body))
+		}))
+		c, err := client.New(client.Config{URL: srv.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.Health(t.Context())
+		srv.Close()
+		if diff := cmp.Diff(test.want, got); diff != "" || events.CodeOf(err) != test.code && test.code != "" || (err == nil) != (test.code == "") {
+			t.Errorf("%s: %v\n%s", name, err, diff)
+		}
+		if got.Healthy() != (name == "healthy") || asked != 1 {
+			t.Errorf("%s: Healthy is %v after %d requests", name, got.Healthy(), asked)
+		}
 	}
 }
 

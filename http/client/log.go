@@ -2,7 +2,10 @@ package client
 
 import (
 	"context"
+	"encoding/json"
+	"io"
 	"iter"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -145,11 +148,36 @@ func (c *Client) firstLive(ctx context.Context, q EventQuery, upTo int64) (event
 
 // Health is the short answer of GET /health.
 type Health struct {
-	Status   string   `json:"status"`
+	Status   string   `json:"status"` // "healthy" or "down"
 	Degraded []string `json:"degraded"`
 }
 
-// Health asks whether the server serves commands and queries.
+// Healthy reports whether commands and queries are served.
+func (h Health) Healthy() bool { return h.Status == "healthy" }
+
+// Health asks once whether the server serves commands and queries. That it does
+// not is an answer; only that there is none is an error.
 func (c *Client) Health(ctx context.Context) (Health, error) {
-	return get[Health](ctx, c, nil, "health")
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	req, err := c.newRequest(ctx, request{method: http.MethodGet, path: "/health"}, nil)
+	if err != nil {
+		return Health{}, err
+	}
+	res, err := c.cfg.HTTP.Do(req)
+	if err != nil {
+		_, err = c.broken(ctx, err)
+		return Health{}, err
+	}
+	defer res.Body.Close()
+	reply, err := io.ReadAll(io.LimitReader(res.Body, maxReply))
+	if err != nil {
+		_, err = c.broken(ctx, err)
+		return Health{}, err
+	}
+	var h Health
+	if json.Unmarshal(reply, &h) != nil || h.Status == "" {
+		return h, problem(res, reply)
+	}
+	return h, nil
 }
