@@ -19,6 +19,7 @@ import (
 	kanbanhttp "github.com/agent-kanban/agent-kanban/http"
 	"github.com/agent-kanban/agent-kanban/http/mcp"
 	"github.com/agent-kanban/agent-kanban/http/webhook"
+	"github.com/agent-kanban/agent-kanban/ops/metrics"
 	"github.com/agent-kanban/agent-kanban/projections"
 	"github.com/agent-kanban/agent-kanban/readmodel"
 )
@@ -34,6 +35,7 @@ type server struct {
 	// leases are short, and none is spared for having begun before the start.
 	minLease time.Duration
 	logs     *logs
+	metrics  *metrics.Metrics
 
 	lock      *sqlstore.FileLock
 	db        *sqlstore.DB
@@ -67,7 +69,7 @@ func (s *server) URL() string { return s.http.URL() }
 // start, not what was started.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startHTTP,
+		s.startMetrics, s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -106,6 +108,7 @@ func (s *server) openLog(ctx context.Context) (err error) {
 	}
 	s.db, err = sqlstore.Open(ctx, sqlstore.Options{
 		Path: path, Create: fresh, Synchronous: s.cfg.Synchronous, Logger: s.logs.log,
+		Appended: s.metrics.Append,
 	})
 	if err != nil {
 		return elsewhere(err)
@@ -197,7 +200,7 @@ func (s *server) startNATS(ctx context.Context) error {
 
 // startSequencer begins to take commands; startProjections sees to its end.
 func (s *server) startSequencer(ctx context.Context) (err error) {
-	cfg := commands.Config{Store: s.db, Publish: s.tail.Publish, Logger: s.logs.log}
+	cfg := commands.Config{Store: s.db, Publish: s.tail.Publish, Logger: s.logs.log, Observer: s.observeCommands()}
 	if s.minLease > 0 {
 		cfg.MinLease, cfg.LeaseGrace = s.minLease, -1
 	}
@@ -316,6 +319,7 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 		Addr: s.cfg.address(), CORSOrigins: s.cfg.CORSOrigins, TrustedProxies: s.cfg.TrustedProxies,
 		TLSCert: s.cfg.TLSCert, TLSKey: s.cfg.TLSKey, Autocert: s.cfg.TLSAutocert, CertDir: filepath.Join(s.cfg.DataDir, "certificates"),
 		Version: release(), Degraded: s.degraded,
+		Metrics: s.metrics.Handler(), MetricsToken: s.cfg.MetricsToken, Observer: s.observeHTTP(),
 		RegistrationClosed: s.cfg.Registration == "closed", Log: s.logs.log, AccessLog: s.logs.requests,
 	}, kanbanhttp.Deps{
 		Commands: s.sequencer, Queries: s.queries, Auth: s.accounts, Setup: setup, Log: s.db,

@@ -45,6 +45,9 @@ type Options struct {
 	// TailRows is how many of the newest rows are verified at the start, 256
 	// when 0.
 	TailRows int
+	// Appended is told of every durable commit of the log that succeeded: events,
+	// time to insert them, time to commit. Nobody when nil.
+	Appended func(count int, insert, commit time.Duration)
 	// Logger receives warnings; none when nil.
 	Logger *slog.Logger
 }
