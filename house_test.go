@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"ops/legacy":       {"events", "commands"},
 	"ops/machine":      {},
 	"ops/metrics":      {"events"},
+	"ops/tracing":      {"events", "commands"},
 	"ops/demo":         {"events", "commands", "readmodel", "http/client"},
 	"embedded":         {},
 	"migrations":       {},

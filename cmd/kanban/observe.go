@@ -9,11 +9,18 @@ import (
 	kanbanhttp "github.com/agent-kanban/agent-kanban/http"
 	"github.com/agent-kanban/agent-kanban/ops/machine"
 	"github.com/agent-kanban/agent-kanban/ops/metrics"
+	"github.com/agent-kanban/agent-kanban/ops/tracing"
 )
 
-// startMetrics makes the registry, before anything that is counted. Its sources
-// are asked once the server answers, when everything is there.
-func (s *server) startMetrics(context.Context) (err error) {
+// startObserving makes the registry of metrics, before anything that is counted,
+// and the traces. The sources are asked once the server answers, when everything
+// is there.
+func (s *server) startObserving(ctx context.Context) (err error) {
+	s.tracer, err = tracing.Start(ctx, tracing.Config{Endpoint: s.cfg.OTLPEndpoint, Version: release(), Logger: s.logs.log})
+	if err != nil {
+		return err
+	}
+	s.onClose(func(context.Context) error { s.tracer.Stop(); return nil })
 	s.metrics, err = metrics.New(metrics.Config{Version: release(), Logger: s.logs.log}, metrics.Sources{
 		Head: func() int64 { return s.tail.Head() }, Relay: s.relayMetrics, Followers: s.followers, ReadModel: s.readModelMetrics,
 		Sockets: s.socketMetrics, Webhooks: s.webhookMetrics, Sizes: s.sizes, Degraded: s.degraded,
@@ -22,11 +29,12 @@ func (s *server) startMetrics(context.Context) (err error) {
 }
 
 func (s *server) observeCommands() commands.Observer {
-	return commands.Observer{Done: s.metrics.Command}
+	start, committed := s.tracer.Commands()
+	return commands.Observer{Start: start, Committed: committed, Done: s.metrics.Command}
 }
 
 func (s *server) observeHTTP() kanbanhttp.Observer {
-	return kanbanhttp.Observer{Done: s.metrics.Request, Limited: s.metrics.RateLimited}
+	return kanbanhttp.Observer{Begin: s.tracer.HTTP(), Done: s.metrics.Request, Limited: s.metrics.RateLimited}
 }
 
 func (s *server) relayMetrics() metrics.Relay {

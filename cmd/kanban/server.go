@@ -20,6 +20,7 @@ import (
 	"github.com/agent-kanban/agent-kanban/http/mcp"
 	"github.com/agent-kanban/agent-kanban/http/webhook"
 	"github.com/agent-kanban/agent-kanban/ops/metrics"
+	"github.com/agent-kanban/agent-kanban/ops/tracing"
 	"github.com/agent-kanban/agent-kanban/projections"
 	"github.com/agent-kanban/agent-kanban/readmodel"
 )
@@ -36,6 +37,7 @@ type server struct {
 	minLease time.Duration
 	logs     *logs
 	metrics  *metrics.Metrics
+	tracer   *tracing.Tracer // nil = off
 
 	lock      *sqlstore.FileLock
 	db        *sqlstore.DB
@@ -69,7 +71,7 @@ func (s *server) URL() string { return s.http.URL() }
 // start, not what was started.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.startMetrics, s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startHTTP,
+		s.startObserving, s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -172,7 +174,7 @@ func (s *server) startBus(ctx context.Context) (err error) {
 	s.onClose(func(context.Context) error { s.tail.Stop(); return nil })
 	s.relay, err = bus.NewRelay(bus.RelayConfig{
 		Log: s.db, Tail: s.tail, Conn: conn, RecoveredDir: filepath.Join(s.cfg.DataDir, "recovered"),
-		Restart: s.nats.Restart, Logger: s.logs.log,
+		Restart: s.nats.Restart, Traceparent: s.tracer.Traceparent(), Logger: s.logs.log,
 	})
 	if err != nil {
 		return err
@@ -225,7 +227,7 @@ func (s *server) startProjections(ctx context.Context) (err error) {
 	s.watermark = projections.NewWatermark()
 	s.runner, err = projections.NewRunner(projections.Config{
 		DB: s.db.Writer(), Update: s.db.UpdateRelaxed, Log: s.db, Watermark: s.watermark, Logger: s.logs.log,
-		Subscribe: func(after int64) projections.Subscription { return s.tail.Subscribe(after) },
+		Subscribe: func(after int64) projections.Subscription { return s.tail.Subscribe(after) }, Applied: s.tracer.Applied(),
 	})
 	if err != nil {
 		return err
