@@ -58,6 +58,7 @@ const exportTimeout = 5 * time.Second
 type Tracer struct {
 	provider *sdk.TracerProvider
 	tracer   trace.Tracer
+	exporter *exporter
 	recent   recent
 	stopTime time.Duration
 	halt     context.CancelFunc
@@ -93,10 +94,10 @@ func Start(ctx context.Context, cfg Config) (*Tracer, error) {
 		return nil, fmt.Errorf("start tracing: %w", err)
 	}
 	stopped, halt := context.WithCancel(context.WithoutCancel(ctx))
-	provider := sdk.NewTracerProvider(sdk.WithResource(about),
-		sdk.WithBatcher(&exporter{to: to, log: cfg.Logger, stopped: stopped}, sdk.WithExportTimeout(exportTimeout)))
+	out := &exporter{to: to, log: cfg.Logger, stopped: stopped}
+	provider := sdk.NewTracerProvider(sdk.WithResource(about), sdk.WithBatcher(out, sdk.WithExportTimeout(exportTimeout)))
 	return &Tracer{
-		provider: provider, tracer: provider.Tracer("github.com/agent-kanban/agent-kanban"), stopTime: cfg.StopTime, halt: halt,
+		provider: provider, exporter: out, tracer: provider.Tracer("github.com/agent-kanban/agent-kanban"), stopTime: cfg.StopTime, halt: halt,
 	}, nil
 }
 
@@ -108,7 +109,7 @@ func (t *Tracer) Stop() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), t.stopTime)
 	defer cancel()
-	defer t.halt()
-	defer context.AfterFunc(ctx, t.halt)()
 	_ = t.provider.Shutdown(ctx) // the exporter has told what was to tell
+	t.halt()
+	t.exporter.wait()
 }
