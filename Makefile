@@ -27,7 +27,7 @@ test: ## Run every test (needs Go alone; the race detector runs where cgo works)
 	fi
 
 bench: ## Measure: every figure beside its baseline of the same run
-	go test -run '^$$' -bench . -benchtime 3s -timeout 30m ./commands ./events/... ./projections ./http ./cmd/kanban
+	go test -run '^$$' -bench . -benchtime 3s -timeout 30m ./commands ./events/... ./projections ./http ./ops/metrics ./cmd/kanban
 
 torture: ## kill -9 the server a thousand times under load
 	KANBAN_TORTURE_ROUNDS=1000 go test -run Torture -timeout 3h -v ./cmd/kanban

@@ -112,7 +112,7 @@ func (s *Sequencer) expire() time.Duration {
 		if now.Before(s.state.expires(ticket, l)) {
 			continue
 		}
-		due = append(due, newCall(Meta{Actor: events.SystemActor, Trusted: true}, ExpireLease{Ticket: RefID(ticket), Fence: l.Fence}))
+		due = append(due, s.newCall(Meta{Actor: events.SystemActor, Trusted: true}, ExpireLease{Ticket: RefID(ticket), Fence: l.Fence}))
 		if len(due) == s.cfg.MaxBatch {
 			break
 		}

@@ -32,6 +32,8 @@ type Config struct {
 	// not reach a server that was down keep their claims; 0 = 15 s, negative =
 	// none.
 	LeaseGrace time.Duration
+	// Observer is told what happens; zero = nobody is.
+	Observer Observer
 }
 
 func (c Config) withDefaults() Config {
@@ -82,10 +84,14 @@ type call struct {
 	done      chan struct{}
 	receipt   Receipt
 	err       error
+	came      time.Time // set where Observer.Done asks
 }
 
-func newCall(meta Meta, cmds ...Command) *call {
+func (s *Sequencer) newCall(meta Meta, cmds ...Command) *call {
 	c := &call{ctx: context.Background(), meta: meta, commands: cmds, done: make(chan struct{})}
+	if s.cfg.Observer.Done != nil {
+		c.came = time.Now()
+	}
 	if c.generated = meta.CommandID == ""; c.generated {
 		c.meta.CommandID = uuid.Must(uuid.NewV7()).String()
 	}
@@ -164,10 +170,20 @@ var errStopping = &events.Error{Code: events.CodeUnavailable, Message: "The serv
 // first, Do returns its error and the commands may still be carried out: send
 // them again with the same Meta.CommandID to learn the outcome.
 func (s *Sequencer) Do(ctx context.Context, meta Meta, cmds ...Command) (Receipt, error) {
+	if s.cfg.Observer.Start == nil {
+		return s.do(ctx, meta, cmds)
+	}
+	ctx, end := s.cfg.Observer.Start(ctx, cmds)
+	r, err := s.do(ctx, meta, cmds)
+	end(r, err)
+	return r, err
+}
+
+func (s *Sequencer) do(ctx context.Context, meta Meta, cmds []Command) (Receipt, error) {
 	if len(cmds) == 0 || len(cmds) > MaxBatch {
 		return Receipt{}, events.Errorf(events.CodeInvalid, "Send 1 to %d commands at once.", MaxBatch)
 	}
-	c := newCall(meta, cmds...)
+	c := s.newCall(meta, cmds...)
 	c.ctx = ctx
 	select {
 	case <-s.stopping:
@@ -251,6 +267,7 @@ func (s *Sequencer) gather() {
 // process carries out a batch. When the transaction fails it drops what is
 // cached and tries the calls one by one, so that one bad call harms no other.
 func (s *Sequencer) process(batch []*call) {
+	defer s.cfg.Observer.done(batch)
 	err := s.attempt(batch, false)
 	if err == nil {
 		return
@@ -314,6 +331,7 @@ func (s *Sequencer) attempt(batch []*call, again bool) (err error) {
 		return err
 	}
 	if len(b.pending) > 0 {
+		s.cfg.Observer.committed(batch)
 		s.cfg.Publish(b.pending)
 	}
 	return nil

@@ -30,6 +30,11 @@ type call struct {
 	start     time.Time
 	// body is the request's, kept only where an Idempotency-Key needs its sum.
 	body []byte
+	// For the Observer: what ends its span, the name of the limit that was met,
+	// and whether the request waits because it was asked to.
+	ended func(status int)
+	limit string
+	waits bool
 }
 
 type callKey struct{}

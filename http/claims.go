@@ -201,6 +201,7 @@ func (s *Server) claimNext(c *call, board commands.Ref, b *nextBody) (answer, er
 
 // allowWait makes the connection outlive a wait.
 func (s *Server) allowWait(c *call, wait time.Duration) {
+	c.waits = true
 	// Not every writer has deadlines (tests); those of the network do.
 	_ = http.NewResponseController(c.gin.Writer).SetWriteDeadline(time.Now().Add(wait + replyTimeout))
 }

@@ -24,6 +24,9 @@ func (s *Server) newFeed() (*live.Feed, error) {
 	})
 }
 
+// LiveStats counts the WebSocket connections, as /ws/stats does.
+func (s *Server) LiveStats() live.Stats { return s.feed.Stats() }
+
 // boards answers the feed.
 type boards struct{ s *Server }
 

@@ -20,7 +20,7 @@ import (
 // deadline, recovery and the access log.
 func (s *Server) begin(g *gin.Context) {
 	c := &call{gin: g, start: time.Now(), id: s.requestID(g.Request.Header.Get("X-Request-Id"))}
-	g.Request = g.Request.WithContext(context.WithValue(g.Request.Context(), callKey{}, c))
+	g.Request = g.Request.WithContext(context.WithValue(s.observeBegin(c), callKey{}, c))
 	h := g.Writer.Header()
 	h["X-Request-Id"] = []string{c.id}
 	h["X-Content-Type-Options"] = noSniff
@@ -57,6 +57,7 @@ func (s *Server) end(c *call) {
 		}
 		c.gin.Abort()
 	}
+	s.observeEnd(c)
 	if s.cfg.OnRequest == nil {
 		return
 	}

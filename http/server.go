@@ -60,6 +60,12 @@ type Config struct {
 	Version string
 	// Degraded names what is missing but not vital ("bus"); nil = nothing is.
 	Degraded func() []string
+	// Metrics answers GET /metrics; nil = 404. Besides callers on this machine and
+	// admins MetricsToken opens it ("" = nothing does), and that opens nothing else.
+	Metrics      http.Handler
+	MetricsToken string
+	// Observer is told of every request; zero = nobody is.
+	Observer Observer
 	// RegistrationClosed refuses accounts after the first.
 	RegistrationClosed bool
 	// Wait bounds how long a request waits for the read model; 0 = 2 s.

@@ -35,6 +35,7 @@ func (r *Runner) project(ctx context.Context, first []events.Envelope, more Subs
 	pending, count := [][]events.Envelope{first}, len(first)
 	failures := map[int64]int{}
 	for attempt := 0; ; attempt++ {
+		began := time.Now()
 		err := r.transact(ctx, func(ctx context.Context, tx *sql.Tx) (*outcome, error) {
 			for count < r.config.MaxBatch && more.Pending() {
 				batch, err := more.Next(ctx)
@@ -48,6 +49,9 @@ func (r *Runner) project(ctx context.Context, first []events.Envelope, more Subs
 		var bad *eventError
 		switch {
 		case err == nil:
+			if r.config.Applied != nil {
+				r.config.Applied(pending, began)
+			}
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()

@@ -43,6 +43,10 @@ type Config struct {
 	// 20 ms when 0.
 	Backoff time.Duration
 
+	// Applied is told of the batches of every committed transaction and when it
+	// began; nobody when nil. It must not keep or change them.
+	Applied func(batches [][]events.Envelope, began time.Time)
+
 	// wrap stands between the Runner and the projectors in tests.
 	wrap func(apply applyFunc) applyFunc
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/agent-kanban/agent-kanban/events"
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
@@ -397,3 +398,39 @@ type coded int
 
 func (c coded) Error() string { return fmt.Sprintf("sqlite error %d", int(c)) }
 func (c coded) Code() int     { return int(c) }
+
+// Applied hears of every event once, in order, after its rows are there.
+func TestAppliedIsTold(t *testing.T) {
+	t.Parallel()
+	db, s := open(t), someTickets(t, 50)
+	c := config(db)
+	c.Log = memory(s.log)
+	c.Subscribe = func(after int64) Subscription { return &feed{log: s.log, after: after, size: 7} }
+	c.MaxBatch = 10
+	var last int64
+	done := make(chan struct{})
+	c.Applied = func(batches [][]events.Envelope, began time.Time) {
+		if began.IsZero() || began.After(time.Now()) {
+			t.Errorf("began at %s", began)
+		}
+		for _, batch := range batches {
+			for i := range batch {
+				if last++; batch[i].Position != last {
+					t.Errorf("told of position %d, want %d", batch[i].Position, last)
+				}
+			}
+		}
+		if c.Watermark.Position() < last {
+			t.Errorf("told of %d while the rows are at %d", last, c.Watermark.Position())
+		}
+		if last == s.head.Position {
+			close(done)
+		}
+	}
+	started(t, c)
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		t.Fatalf("not told of everything; the rows are at %d of %d", c.Watermark.Position(), s.head.Position)
+	}
+}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/agent-kanban/agent-kanban/auth"
 	"github.com/agent-kanban/agent-kanban/http/webhook"
+	"github.com/agent-kanban/agent-kanban/ops/tracing"
 )
 
 // config is everything that serve reads from the environment and .env. The
@@ -62,6 +63,7 @@ type config struct {
 	TLSKey          string     `env:"TLS_KEY"`
 	TLSAutocert     stringList `env:"TLS_AUTOCERT"`
 	OldSecretKey    string     `env:"SECRET_KEY_PREVIOUS"`
+	OTLPEndpoint    string     `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
 	Testing         bool       `env:"TESTING" envDefault:"false"`
 }
 
@@ -260,6 +262,10 @@ func (c *config) validate(known map[string]bool) []error {
 		"want the address of a bucket like https://s3.example.com/bucket/folder")
 	check("ALERT_WEBHOOK", c.AlertWebhook == "" || address(c.AlertWebhook, "https", "http"),
 		"want an address like https://hooks.example.com/kanban")
+	if c.OTLPEndpoint != "" {
+		err := tracing.CheckEndpoint(c.OTLPEndpoint)
+		check("OTEL_EXPORTER_OTLP_ENDPOINT", err == nil, "%v", err)
+	}
 	check("ALERT_WEBHOOK_SECRET", c.AlertSecret == "" || c.AlertWebhook != "", "is set, while ALERT_WEBHOOK is not")
 	for _, host := range c.TLSAutocert {
 		check("TLS_AUTOCERT", strings.Contains(host, ".") && !strings.ContainsAny(host, "/:*"), "%q: want the name of a host like board.example.com", host)

@@ -19,6 +19,8 @@ import (
 	kanbanhttp "github.com/agent-kanban/agent-kanban/http"
 	"github.com/agent-kanban/agent-kanban/http/mcp"
 	"github.com/agent-kanban/agent-kanban/http/webhook"
+	"github.com/agent-kanban/agent-kanban/ops/metrics"
+	"github.com/agent-kanban/agent-kanban/ops/tracing"
 	"github.com/agent-kanban/agent-kanban/projections"
 	"github.com/agent-kanban/agent-kanban/readmodel"
 
@@ -36,6 +38,8 @@ type server struct {
 	// leases are short, and none is spared for having begun before the start.
 	minLease time.Duration
 	logs     *logs.Logs
+	metrics  *metrics.Metrics
+	tracer   *tracing.Tracer // nil = off
 
 	lock      *sqlstore.FileLock
 	db        *sqlstore.DB
@@ -69,7 +73,7 @@ func (s *server) URL() string { return s.http.URL() }
 // start, not what was started.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startHTTP,
+		s.startObserving, s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -112,6 +116,7 @@ func (s *server) openLog(ctx context.Context) (err error) {
 	s.db, err = sqlstore.Open(ctx, sqlstore.Options{
 		Path: path, Create: fresh, Synchronous: s.cfg.Synchronous, Logger: s.logs.Log,
 		Slow: time.Duration(s.cfg.SlowQueryMS) * time.Millisecond, OnSlow: s.logs.SlowQuery,
+		Appended: s.metrics.Append,
 	})
 	if err != nil {
 		return elsewhere(err)
@@ -175,7 +180,7 @@ func (s *server) startBus(ctx context.Context) (err error) {
 	s.onClose(func(context.Context) error { s.tail.Stop(); return nil })
 	s.relay, err = bus.NewRelay(bus.RelayConfig{
 		Log: s.db, Tail: s.tail, Conn: conn, RecoveredDir: filepath.Join(s.cfg.DataDir, "recovered"),
-		Restart: s.nats.Restart, Logger: s.logs.Log,
+		Restart: s.nats.Restart, Traceparent: s.tracer.Traceparent(), Logger: s.logs.Log,
 	})
 	if err != nil {
 		return err
@@ -203,7 +208,7 @@ func (s *server) startNATS(ctx context.Context) error {
 
 // startSequencer begins to take commands; startProjections sees to its end.
 func (s *server) startSequencer(ctx context.Context) (err error) {
-	cfg := commands.Config{Store: s.db, Publish: s.tail.Publish, Logger: s.logs.Log}
+	cfg := commands.Config{Store: s.db, Publish: s.tail.Publish, Logger: s.logs.Log, Observer: s.observeCommands()}
 	if s.minLease > 0 {
 		cfg.MinLease, cfg.LeaseGrace = s.minLease, -1
 	}
@@ -228,7 +233,7 @@ func (s *server) startProjections(ctx context.Context) (err error) {
 	s.watermark = projections.NewWatermark()
 	s.runner, err = projections.NewRunner(projections.Config{
 		DB: s.db.Writer(), Update: s.db.UpdateRelaxed, Log: s.db, Watermark: s.watermark, Logger: s.logs.Log,
-		Subscribe: func(after int64) projections.Subscription { return s.tail.Subscribe(after) },
+		Subscribe: func(after int64) projections.Subscription { return s.tail.Subscribe(after) }, Applied: s.tracer.Applied(),
 	})
 	if err != nil {
 		return err
@@ -323,6 +328,7 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 		TLSCert: s.cfg.TLSCert, TLSKey: s.cfg.TLSKey, Autocert: s.cfg.TLSAutocert, CertDir: filepath.Join(s.cfg.DataDir, "certificates"),
 		Version: release(), Degraded: s.degraded,
 		RegistrationClosed: s.cfg.Registration == "closed", Log: s.logs.Log, OnRequest: func(r *kanbanhttp.Request) { s.logs.Request((*logs.Request)(r)) },
+		Metrics: s.metrics.Handler(), MetricsToken: s.cfg.MetricsToken, Observer: s.observeHTTP(),
 	}, kanbanhttp.Deps{
 		Commands: s.sequencer, Queries: s.queries, Auth: s.accounts, Setup: setup, Log: s.db,
 		Watermark: s.watermark, Timeline: timeline{s.db},

@@ -183,6 +183,13 @@ func (p *pipeline) send(e *events.Envelope) error {
 	position := strconv.FormatInt(e.Position, 10)
 	p.msg.Header[HeaderPosition][0] = position
 	p.msg.Header[HeaderHash][0] = e.Hash.String()
+	if p.relay.config.Traceparent != nil {
+		if parent := p.relay.config.Traceparent(e.Position); parent != "" {
+			p.msg.Header[HeaderTraceparent] = []string{parent}
+		} else {
+			delete(p.msg.Header, HeaderTraceparent)
+		}
+	}
 	p.bytes += len(p.msg.Data)
 	p.unasked++
 	p.msg.Reply = ""

@@ -42,6 +42,9 @@ type RelayConfig struct {
 	CheckEvery time.Duration
 	// StartTimeout and FlushTimeout bound Start and Stop, 5 s each when 0.
 	StartTimeout, FlushTimeout time.Duration
+	// Traceparent names the trace (W3C Trace Context) that the event at a position
+	// belongs to, "" for none; it goes into the message's header. Nil = no traces.
+	Traceparent func(position int64) string
 	// Logger, none when nil.
 	Logger *slog.Logger
 }

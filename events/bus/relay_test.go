@@ -2,6 +2,7 @@ package bus
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -341,5 +342,35 @@ func TestRelayRefusals(t *testing.T) {
 	}
 	if _, err := NewTail(TailConfig{Log: newLog(0), MaxBatch: -1}); err == nil {
 		t.Error("tail with a negative limit: got no error")
+	}
+}
+
+// Each message carries the trace of its own event, and none that of another.
+func TestMessagesCarryTheirTrace(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newLog(0))
+	r.run(func(c *RelayConfig) {
+		c.Traceparent = func(position int64) string {
+			if position%3 != 0 {
+				return ""
+			}
+			return fmt.Sprintf("00-%032x-%016x-01", position, position)
+		}
+	})
+	r.commit(9)
+	r.level()
+	r.verify(1)
+	stream, err := r.js.Stream(t.Context(), StreamName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for position := int64(1); position <= 9; position++ {
+		msg, err := stream.GetMsg(t.Context(), uint64(position))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := msg.Header.Get(HeaderTraceparent), r.relay.config.Traceparent(position); got != want {
+			t.Errorf("message %d: traceparent %q, want %q", position, got, want)
+		}
 	}
 }

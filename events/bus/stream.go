@@ -23,6 +23,9 @@ const (
 	// (in hex), for those who do not want to read the payload.
 	HeaderPosition = "Kanban-Position"
 	HeaderHash     = "Kanban-Hash"
+	// HeaderTraceparent names the trace that the event belongs to, where there is
+	// one (W3C Trace Context).
+	HeaderTraceparent = "traceparent"
 )
 
 // requestTimeout bounds one request to JetStream.

@@ -50,6 +50,9 @@ type Options struct {
 	// Nothing is timed when one of them is zero.
 	Slow   time.Duration
 	OnSlow func(statement string, took time.Duration)
+	// Appended is told of every durable commit of the log that succeeded: events,
+	// time to insert them, time to commit. Nobody when nil.
+	Appended func(count int, insert, commit time.Duration)
 	// Logger receives warnings; none when nil.
 	Logger *slog.Logger
 }

@@ -77,6 +77,10 @@ type transaction struct {
 	head events.Head
 	done bool
 	args [18]any
+
+	// For Options.Appended.
+	appended int
+	insert   time.Duration
 }
 
 var _ events.Tx = (*transaction)(nil)
@@ -116,6 +120,9 @@ func (t *transaction) Append(ctx context.Context, batch []events.Envelope) error
 		if e.BoardID != 0 && e.Stream != events.BoardStream(e.BoardID) {
 			return fmt.Errorf("append position %d: an event of board %d is on stream %q", e.Position, e.BoardID, e.Stream)
 		}
+	}
+	if t.db.options.Appended != nil {
+		defer t.clock(time.Now(), len(batch))
 	}
 	ctx = context.WithoutCancel(ctx)
 	insert := t.tx.StmtContext(ctx, t.db.stmts.insert) //nolint:sqlclosecheck // ends with the transaction
@@ -158,7 +165,21 @@ func (t *transaction) Commit() error {
 	if t.done {
 		return fmt.Errorf("commit: %w", sql.ErrTxDone)
 	}
-	return wrap("commit", t.end(t.tx.Commit))
+	start := time.Time{}
+	if t.db.options.Appended != nil {
+		start = time.Now()
+	}
+	err := t.end(t.tx.Commit)
+	if err == nil && t.db.options.Appended != nil {
+		t.db.options.Appended(t.appended, t.insert, time.Since(start))
+	}
+	return wrap("commit", err)
+}
+
+// clock notes an Append for Options.Appended.
+func (t *transaction) clock(start time.Time, count int) {
+	t.appended += count
+	t.insert += time.Since(start)
 }
 
 // Rollback is events.Tx.

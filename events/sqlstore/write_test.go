@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -273,5 +274,42 @@ func TestCloseTwice(t *testing.T) {
 	}
 	if fmt.Sprint(db.TailError()) != "<nil>" {
 		t.Errorf("tail: got %v, want a nil interface", db.TailError())
+	}
+}
+
+// Appended hears of what was committed and of nothing else.
+func TestAppendedIsTold(t *testing.T) {
+	t.Parallel()
+	var counts []int
+	db := open(t, sqlstore.Options{
+		Path: filepath.Join(t.TempDir(), "log.db"), Create: true,
+		Appended: func(count int, insert, commit time.Duration) {
+			counts = append(counts, count)
+			if commit <= 0 || insert <= 0 {
+				t.Errorf("%d events: insert %s, commit %s", count, insert, commit)
+			}
+		},
+	})
+	for _, row := range []struct {
+		events int
+		commit bool
+	}{{2, true}, {3, false}, {0, true}} {
+		tx, err := db.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.Append(t.Context(), next(t, tx.Head(), row.events)); err != nil {
+			t.Fatal(err)
+		}
+		end := tx.Rollback
+		if row.commit {
+			end = tx.Commit
+		}
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []int{2, 0}; !slices.Equal(counts, want) {
+		t.Errorf("told of %v, want %v", counts, want)
 	}
 }

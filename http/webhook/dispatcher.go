@@ -149,6 +149,7 @@ type Status struct {
 	Failed      int64 // attempts
 	GaveUp      int64 // events that became dead letters
 	SwitchedOff int64 // webhooks
+	Position    int64 // of the log, up to which the dispatcher has looked at it
 }
 
 // New checks the configuration. Nothing runs before Start, but the Store works.
@@ -211,7 +212,7 @@ func (d *Dispatcher) Status() Status {
 	defer d.mu.Unlock()
 	s := Status{
 		Active: len(d.workers), Delivered: d.counts.delivered.Load(), Failed: d.counts.failed.Load(),
-		GaveUp: d.counts.gaveUp.Load(), SwitchedOff: d.counts.switchedOff.Load(),
+		GaveUp: d.counts.gaveUp.Load(), SwitchedOff: d.counts.switchedOff.Load(), Position: d.seen.Load(),
 	}
 	for _, w := range d.workers {
 		if w.failing.Load() {

@@ -1,0 +1,112 @@
+package http
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/agent-kanban/agent-kanban/events"
+)
+
+// Observer is told what the server answers, for metrics and traces. Every func
+// may be nil and then costs nothing; none may block.
+type Observer struct {
+	// Begin is called ahead of everything else. The context that it returns is
+	// the request's from then on; end is called with the status. route is the
+	// pattern ("/api/tickets/:id"), "" where none matches.
+	Begin func(r *http.Request, route, requestID string) (ctx context.Context, end func(status int))
+	// Done is told of every reply. timed is false where the time says nothing
+	// about the server: a WebSocket, a stream, MCP, a wait that was asked for.
+	Done func(route, method string, status int, took time.Duration, timed bool)
+	// Limited is told of every reply 429 with the limit that was met: commands,
+	// sign_in, other.
+	Limited func(scope string)
+}
+
+// observeBegin calls Observer.Begin and returns the context of the request.
+func (s *Server) observeBegin(c *call) context.Context {
+	r := c.gin.Request
+	if s.cfg.Observer.Begin == nil {
+		return r.Context()
+	}
+	ctx, end := s.cfg.Observer.Begin(r, c.gin.FullPath(), c.id)
+	c.ended = end
+	return ctx
+}
+
+// observeEnd tells what the reply was.
+func (s *Server) observeEnd(c *call) {
+	if c.ended == nil && s.cfg.Observer.Done == nil {
+		return
+	}
+	route, status := c.gin.FullPath(), c.gin.Writer.Status()
+	socket := route == "/ws/connect"
+	if socket && status == http.StatusOK {
+		status = http.StatusSwitchingProtocols // written past gin, which does not know
+	}
+	if c.ended != nil {
+		c.ended(status)
+	}
+	if s.cfg.Observer.Done == nil {
+		return
+	}
+	timed := !socket && !c.waits && route != "/mcp" && !strings.HasPrefix(c.gin.Writer.Header().Get("Content-Type"), streamType)
+	s.cfg.Observer.Done(route, c.gin.Request.Method, status, time.Since(c.start), timed)
+}
+
+// observeLimit tells that a limit was met.
+func (s *Server) observeLimit(c *call) {
+	if s.cfg.Observer.Limited == nil {
+		return
+	}
+	scope := c.limit
+	switch {
+	case scope != "":
+	case strings.HasPrefix(c.gin.FullPath(), "/api/auth/"):
+		scope = "sign_in"
+	default:
+		scope = "other"
+	}
+	s.cfg.Observer.Limited(scope)
+}
+
+// metricsRoute serves Config.Metrics.
+func (s *Server) metricsRoute() {
+	if s.cfg.Metrics == nil {
+		return
+	}
+	s.engine.GET("/metrics", func(g *gin.Context) {
+		c := callOf(g.Request.Context())
+		if err := s.mayScrape(c); err != nil {
+			s.fail(c, err)
+			return
+		}
+		g.Writer.Header().Set("Cache-Control", "no-store")
+		s.cfg.Metrics.ServeHTTP(g.Writer, g.Request)
+	})
+}
+
+// mayScrape admits who has the token for metrics, besides those that inside
+// admits.
+func (s *Server) mayScrape(c *call) error {
+	if token := bearer(c.gin.Request); token != "" && s.cfg.MetricsToken != "" {
+		// Sums have one length, so that the time tells nothing about it.
+		given, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(s.cfg.MetricsToken))
+		if subtle.ConstantTimeCompare(given[:], want[:]) == 1 {
+			return nil
+		}
+	}
+	err := s.inside(c)
+	if events.CodeOf(err) == events.CodeUnauthenticated {
+		return errScrape
+	}
+	return err
+}
+
+var errScrape = events.Errorf(events.CodeUnauthenticated,
+	"Metrics are for callers on this machine, for an admin's token, and for METRICS_TOKEN, each as \"Authorization: Bearer <token>\".")
