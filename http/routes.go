@@ -48,6 +48,7 @@ func (s *Server) routes() error {
 	schemas.RegisterTypeAlias(reflect.TypeFor[optionalTime](), reflect.TypeFor[nullableTime]())
 
 	s.healthRoutes()
+	s.alertRoutes()
 	s.accountRoutes()
 	s.boardRoutes()
 	s.timeRoutes()

@@ -14,6 +14,7 @@ import (
 	"github.com/agent-kanban/agent-kanban/auth"
 	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/embedded"
+	"github.com/agent-kanban/agent-kanban/events"
 	"github.com/agent-kanban/agent-kanban/events/bus"
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
 	kanbanhttp "github.com/agent-kanban/agent-kanban/http"
@@ -30,6 +31,9 @@ type server struct {
 	create bool // a new log, whatever else lies in the data directory
 	// natsTimeout is how long the embedded NATS may take to start, 0 = its default.
 	natsTimeout time.Duration
+	// busTimeout is how long the bus may keep silent before it counts as failing,
+	// and may be left so before it is restarted; 0 = the defaults of the relay.
+	busTimeout time.Duration
 	// minLease is the shortest lease, 0 = the usual one. Only a demo sets it: its
 	// leases are short, and none is spared for having begun before the start.
 	minLease time.Duration
@@ -169,7 +173,7 @@ func (s *server) startBus(ctx context.Context) (err error) {
 	s.onClose(func(context.Context) error { s.tail.Stop(); return nil })
 	s.relay, err = bus.NewRelay(bus.RelayConfig{
 		Log: s.db, Tail: s.tail, Conn: conn, RecoveredDir: filepath.Join(s.cfg.DataDir, "recovered"),
-		Restart: s.nats.Restart, Logger: s.logs.log,
+		Restart: s.nats.Restart, AckTimeout: s.busTimeout, RestartPause: s.busTimeout, Logger: s.logs.log,
 	})
 	if err != nil {
 		return err
@@ -315,7 +319,7 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 	s.http, err = kanbanhttp.New(kanbanhttp.Config{
 		Addr: s.cfg.address(), CORSOrigins: s.cfg.CORSOrigins, TrustedProxies: s.cfg.TrustedProxies,
 		TLSCert: s.cfg.TLSCert, TLSKey: s.cfg.TLSKey, Autocert: s.cfg.TLSAutocert, CertDir: filepath.Join(s.cfg.DataDir, "certificates"),
-		Version: release(), Degraded: s.degraded,
+		Version: release(), Degraded: s.degraded, Down: s.down,
 		RegistrationClosed: s.cfg.Registration == "closed", Log: s.logs.log, AccessLog: s.logs.requests,
 	}, kanbanhttp.Deps{
 		Commands: s.sequencer, Queries: s.queries, Auth: s.accounts, Setup: setup, Log: s.db,
@@ -347,6 +351,19 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 		s.setup = s.http.URL() + "/setup#token=" + token.Reveal()
 	}
 	return nil
+}
+
+// down says why no command is carried out.
+func (s *server) down(ctx context.Context) []string {
+	err := s.db.Writable(ctx)
+	if err == nil {
+		return nil
+	}
+	var told *events.Error
+	if errors.As(err, &told) {
+		return []string{told.Message}
+	}
+	return []string{"nothing can be written; the server's log says why"}
 }
 
 // degraded names what is missing but not vital.
