@@ -36,7 +36,9 @@ func (s *Server) healthRoutes() {
 		register(s, op{method: "GET", path: path, id: id, summary: "Are commands and queries served", tag: tag, reply: health{}, open: true}, s.health)
 	}
 	register(s, op{method: "GET", path: "/health/live", id: "health_live", summary: "The process answers", tag: tag, reply: health{}, open: true},
-		func(*call, *nothing) (answer, error) { return answer{view: health{Status: "live", Degraded: []string{}}}, nil })
+		func(*call, *nothing) (answer, error) {
+			return answer{view: health{Status: "live", Degraded: []string{}}}, nil
+		})
 	register(s, op{method: "GET", path: "/health/ready", id: "health_ready", summary: "Requests may be sent here", tag: tag, reply: health{}, open: true},
 		func(c *call, _ *nothing) (answer, error) {
 			if reasons := s.unread(c); len(reasons) > 0 {

@@ -119,4 +119,3 @@ func TestAlertsReachAdminsOnly(t *testing.T) {
 	stranger.send(`{"type":"auth","token":"` + a.user("bob", false) + `"}`)
 	stranger.want("connected")
 }
-

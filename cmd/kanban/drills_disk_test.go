@@ -211,7 +211,6 @@ func filler(t *testing.T, dir string) (free func()) {
 	}
 }
 
-
 // FAULTS 20: a full data disk refuses commands, and nothing else; with space
 // again it goes on by itself. What was acknowledged is there.
 func TestDrillDataDiskFull(t *testing.T) {

@@ -170,7 +170,10 @@ func TestBrokenChecks(t *testing.T) {
 				}
 				return monitor.Finding{}, nil
 			}},
-			{Name: "sound", Run: func(context.Context) (monitor.Finding, error) { looks.set(looks.get() + 1); return monitor.Finding{}, nil }},
+			{Name: "sound", Run: func(context.Context) (monitor.Finding, error) {
+				looks.set(looks.get() + 1)
+				return monitor.Finding{}, nil
+			}},
 		}})
 		rounds(2)
 		messages := map[string]string{}
@@ -227,7 +230,10 @@ func TestStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		m, err := monitor.New(monitor.Config{Checks: []monitor.Check{{
-			Name: "hangs", Run: func(context.Context) (monitor.Finding, error) { <-release; return monitor.Finding{Message: "late"}, nil },
+			Name: "hangs", Run: func(context.Context) (monitor.Finding, error) {
+				<-release
+				return monitor.Finding{Message: "late"}, nil
+			},
 		}}})
 		if err != nil {
 			t.Fatal(err)
