@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
+	"syscall"
 	"time"
 
 	"github.com/agent-kanban/agent-kanban/ops/machine"
@@ -43,6 +45,25 @@ const (
 	little = 512 << 20
 	hardly = 64 << 20
 )
+
+// Disks looks at the disks that hold the folders, each once: names and folders
+// alternate ("disk_data", "/var/lib/kanban", …), and a folder on the disk of an
+// earlier one is left out. A folder need not exist yet.
+func Disks(folders ...string) []Check {
+	var checks []Check
+	var seen []uint64
+	for i := 0; i+1 < len(folders); i += 2 {
+		var st syscall.Stat_t
+		if err := syscall.Stat(existing(folders[i+1]), &st); err == nil {
+			if slices.Contains(seen, st.Dev) {
+				continue
+			}
+			seen = append(seen, st.Dev)
+		}
+		checks = append(checks, Disk(folders[i], folders[i+1]))
+	}
+	return checks
+}
 
 // Disk finds a disk that is nearly full: the one that holds path.
 func Disk(name, path string) Check {

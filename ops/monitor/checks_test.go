@@ -47,6 +47,11 @@ func TestDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	other := t.TempDir()
+	checks := monitor.Disks("disk_data", other, "disk_backups", filepath.Join(other, "backups"), "disk_bus", dir)
+	if len(checks) != 2 || checks[0].Name != "disk_data" || checks[1].Name != "disk_bus" {
+		t.Errorf("disks: %+v, want those of data and bus", checks)
+	}
 	write := func(size int) {
 		t.Helper()
 		if err := os.WriteFile(filepath.Join(dir, "file"), make([]byte, size), 0o600); err != nil {
