@@ -14,12 +14,12 @@ import (
 	"github.com/agent-kanban/agent-kanban/auth"
 	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/embedded"
-	"github.com/agent-kanban/agent-kanban/events"
 	"github.com/agent-kanban/agent-kanban/events/bus"
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
 	kanbanhttp "github.com/agent-kanban/agent-kanban/http"
 	"github.com/agent-kanban/agent-kanban/http/mcp"
 	"github.com/agent-kanban/agent-kanban/http/webhook"
+	"github.com/agent-kanban/agent-kanban/ops/monitor"
 	"github.com/agent-kanban/agent-kanban/projections"
 	"github.com/agent-kanban/agent-kanban/readmodel"
 )
@@ -50,7 +50,14 @@ type server struct {
 	queries   *readmodel.Queries
 	accounts  *auth.Service
 	webhooks  *webhook.Dispatcher
+	notifier  *webhook.Notifier // nil without ALERT_WEBHOOK
+	monitor   *monitor.Monitor
 	http      *kanbanhttp.Server
+
+	// lastBackup tells when the newest backup was made, the zero time where there
+	// is none; redis asks Redis for an answer. nil = there are none to look at.
+	lastBackup func(ctx context.Context) (time.Time, error)
+	redis      func(ctx context.Context) error
 
 	// setup is the address of the first registration, "" where that is over.
 	setup string
@@ -71,7 +78,7 @@ func (s *server) URL() string { return s.http.URL() }
 // start, not what was started.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startHTTP,
+		s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.newMonitor, s.startHTTP, s.startMonitor,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -319,7 +326,7 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 	s.http, err = kanbanhttp.New(kanbanhttp.Config{
 		Addr: s.cfg.address(), CORSOrigins: s.cfg.CORSOrigins, TrustedProxies: s.cfg.TrustedProxies,
 		TLSCert: s.cfg.TLSCert, TLSKey: s.cfg.TLSKey, Autocert: s.cfg.TLSAutocert, CertDir: filepath.Join(s.cfg.DataDir, "certificates"),
-		Version: release(), Degraded: s.degraded, Down: s.down,
+		Version: release(), Degraded: s.degraded, Down: s.down, Details: s.details(), Alerts: s.alerts,
 		RegistrationClosed: s.cfg.Registration == "closed", Log: s.logs.log, AccessLog: s.logs.requests,
 	}, kanbanhttp.Deps{
 		Commands: s.sequencer, Queries: s.queries, Auth: s.accounts, Setup: setup, Log: s.db,
@@ -351,37 +358,4 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 		s.setup = s.http.URL() + "/setup#token=" + token.Reveal()
 	}
 	return nil
-}
-
-// down says why no command is carried out.
-func (s *server) down(ctx context.Context) []string {
-	err := s.db.Writable(ctx)
-	if err == nil {
-		return nil
-	}
-	var told *events.Error
-	if errors.As(err, &told) {
-		return []string{told.Message}
-	}
-	return []string{"nothing can be written; the server's log says why"}
-}
-
-// degraded names what is missing but not vital.
-func (s *server) degraded() []string {
-	missing := []string{}
-	if s.db.TailError() != nil {
-		missing = append(missing, "log")
-	}
-	relay := s.relay.Status()
-	if len(relay.Recovered) > 0 {
-		missing = append(missing, "recovered_events")
-	}
-	if relay.State == bus.StateFailing {
-		missing = append(missing, "bus")
-	}
-	// Error is that of the last attempt: it does not get on.
-	if status := s.runner.Status(); status.Error != "" || status.Stopped || len(status.Parked) > 0 {
-		missing = append(missing, "read_model")
-	}
-	return missing
 }
