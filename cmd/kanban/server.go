@@ -34,6 +34,9 @@ type server struct {
 	// busTimeout is how long the bus may keep silent before it counts as failing,
 	// and may be left so before it is restarted; 0 = the defaults of the relay.
 	busTimeout time.Duration
+	// slow stands between the read model and its rows; nil = nothing does. Only
+	// tests set it.
+	slow func(projections.UpdateFunc) projections.UpdateFunc
 	// minLease is the shortest lease, 0 = the usual one. Only a demo sets it: its
 	// leases are short, and none is spared for having begun before the start.
 	minLease time.Duration
@@ -231,8 +234,12 @@ const catchUp = 15 * time.Second
 
 func (s *server) startProjections(ctx context.Context) (err error) {
 	s.watermark = projections.NewWatermark()
+	update := projections.UpdateFunc(s.db.UpdateRelaxed)
+	if s.slow != nil {
+		update = s.slow(update)
+	}
 	s.runner, err = projections.NewRunner(projections.Config{
-		DB: s.db.Writer(), Update: s.db.UpdateRelaxed, Log: s.db, Watermark: s.watermark, Logger: s.logs.log,
+		DB: s.db.Writer(), Update: update, Log: s.db, Watermark: s.watermark, Logger: s.logs.log,
 		Subscribe: func(after int64) projections.Subscription { return s.tail.Subscribe(after) },
 	})
 	if err != nil {
