@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"ops/machine":      {},
 	"ops/metrics":      {"events"},
 	"ops/tracing":      {"events", "commands"},
+	"ops/monitor":      {"ops/machine"},
 	"ops/demo":         {"events", "commands", "readmodel", "http/client"},
 	"embedded":         {},
 	"migrations":       {},

@@ -49,6 +49,7 @@ func (s *Server) routes() error {
 
 	s.healthRoutes()
 	s.metricsRoute()
+	s.alertRoutes()
 	s.accountRoutes()
 	s.boardRoutes()
 	s.timeRoutes()

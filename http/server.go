@@ -66,6 +66,15 @@ type Config struct {
 	MetricsToken string
 	// Observer is told of every request; zero = nobody is.
 	Observer Observer
+	// Down says why commands are not served ("the disk is full"), which makes
+	// /health answer 503; nil = they always are.
+	Down func(ctx context.Context) []string
+	// Details are the sections of /health/detailed by name; "memory" is also what
+	// /health/memory answers. They must not use the name of a field of its own.
+	Details map[string]Section
+	// Alerts returns what is wrong now, and what was, newest first; nil = nobody
+	// watches.
+	Alerts func() (active, past []Alert)
 	// RegistrationClosed refuses accounts after the first.
 	RegistrationClosed bool
 	// Wait bounds how long a request waits for the read model; 0 = 2 s.
@@ -90,6 +99,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Degraded == nil {
 		c.Degraded = func() []string { return nil }
+	}
+	if c.Down == nil {
+		c.Down = func(context.Context) []string { return nil }
+	}
+	if c.Alerts == nil {
+		c.Alerts = func() (active, past []Alert) { return nil, nil }
 	}
 	if c.Wait == 0 {
 		c.Wait = 2 * time.Second

@@ -246,7 +246,7 @@ func (c *config) validate(known map[string]bool) []error {
 		_, errAddr := netip.ParseAddr(p)
 		check("TRUSTED_PROXIES", errNet == nil || errAddr == nil, "%q is neither an address nor a network like 10.0.0.0/8", p)
 	}
-	_, err = webhook.ParseAllow(c.WebhookAllow)
+	allow, err := webhook.ParseAllow(c.WebhookAllow)
 	check("WEBHOOK_ALLOW", err == nil, "%v", err)
 	for name, schedule := range map[string]string{"BACKUP_SCHEDULE": c.BackupSchedule, "MAINTENANCE_SCHEDULE": c.Maintenance} {
 		if schedule != "" && schedule != never {
@@ -260,13 +260,19 @@ func (c *config) validate(known map[string]bool) []error {
 	}
 	check("BACKUP_BUCKET", c.BackupBucket == "" || address(c.BackupBucket, "https", "http"),
 		"want the address of a bucket like https://s3.example.com/bucket/folder")
-	check("ALERT_WEBHOOK", c.AlertWebhook == "" || address(c.AlertWebhook, "https", "http"),
-		"want an address like https://hooks.example.com/kanban")
 	if c.OTLPEndpoint != "" {
 		err := tracing.CheckEndpoint(c.OTLPEndpoint)
 		check("OTEL_EXPORTER_OTLP_ENDPOINT", err == nil, "%v", err)
 	}
+	if c.AlertWebhook != "" {
+		_, err := allow.Check(c.AlertWebhook)
+		check("ALERT_WEBHOOK", err == nil, "%v Want an address like https://hooks.example.com/kanban", err)
+	}
 	check("ALERT_WEBHOOK_SECRET", c.AlertSecret == "" || c.AlertWebhook != "", "is set, while ALERT_WEBHOOK is not")
+	if c.AlertSecret != "" {
+		err := webhook.CheckSecret(c.AlertSecret)
+		check("ALERT_WEBHOOK_SECRET", err == nil, "%v", err)
+	}
 	for _, host := range c.TLSAutocert {
 		check("TLS_AUTOCERT", strings.Contains(host, ".") && !strings.ContainsAny(host, "/:*"), "%q: want the name of a host like board.example.com", host)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/agent-kanban/agent-kanban/http/mcp"
 	"github.com/agent-kanban/agent-kanban/http/webhook"
 	"github.com/agent-kanban/agent-kanban/ops/metrics"
+	"github.com/agent-kanban/agent-kanban/ops/monitor"
 	"github.com/agent-kanban/agent-kanban/ops/tracing"
 	"github.com/agent-kanban/agent-kanban/projections"
 	"github.com/agent-kanban/agent-kanban/readmodel"
@@ -34,6 +35,12 @@ type server struct {
 	create bool // a new log, whatever else lies in the data directory
 	// natsTimeout is how long the embedded NATS may take to start, 0 = its default.
 	natsTimeout time.Duration
+	// busTimeout is how long the bus may keep silent before it counts as failing,
+	// and may be left so before it is restarted; 0 = the defaults of the relay.
+	busTimeout time.Duration
+	// slow stands between the read model and its rows; nil = nothing does. Only
+	// tests set it.
+	slow func(projections.UpdateFunc) projections.UpdateFunc
 	// minLease is the shortest lease, 0 = the usual one. Only a demo sets it: its
 	// leases are short, and none is spared for having begun before the start.
 	minLease time.Duration
@@ -52,7 +59,14 @@ type server struct {
 	queries   *readmodel.Queries
 	accounts  *auth.Service
 	webhooks  *webhook.Dispatcher
+	notifier  *webhook.Notifier // nil without ALERT_WEBHOOK
+	monitor   *monitor.Monitor
 	http      *kanbanhttp.Server
+
+	// lastBackup tells when the newest backup was made, the zero time where there
+	// is none; redis asks Redis for an answer. nil = there are none to look at.
+	lastBackup func(ctx context.Context) (time.Time, error)
+	redis      func(ctx context.Context) error
 
 	// setup is the address of the first registration, "" where that is over.
 	setup string
@@ -73,7 +87,8 @@ func (s *server) URL() string { return s.http.URL() }
 // start, not what was started.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.startObserving, s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startHTTP,
+		s.startObserving, s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks,
+		s.newMonitor, s.startHTTP, s.startMonitor,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -180,7 +195,8 @@ func (s *server) startBus(ctx context.Context) (err error) {
 	s.onClose(func(context.Context) error { s.tail.Stop(); return nil })
 	s.relay, err = bus.NewRelay(bus.RelayConfig{
 		Log: s.db, Tail: s.tail, Conn: conn, RecoveredDir: filepath.Join(s.cfg.DataDir, "recovered"),
-		Restart: s.nats.Restart, Traceparent: s.tracer.Traceparent(), Logger: s.logs.Log,
+		Restart: s.nats.Restart, AckTimeout: s.busTimeout, RestartPause: s.busTimeout,
+		Traceparent: s.tracer.Traceparent(), Logger: s.logs.Log,
 	})
 	if err != nil {
 		return err
@@ -231,8 +247,12 @@ const catchUp = 15 * time.Second
 
 func (s *server) startProjections(ctx context.Context) (err error) {
 	s.watermark = projections.NewWatermark()
+	update := projections.UpdateFunc(s.db.UpdateRelaxed)
+	if s.slow != nil {
+		update = s.slow(update)
+	}
 	s.runner, err = projections.NewRunner(projections.Config{
-		DB: s.db.Writer(), Update: s.db.UpdateRelaxed, Log: s.db, Watermark: s.watermark, Logger: s.logs.Log,
+		DB: s.db.Writer(), Update: update, Log: s.db, Watermark: s.watermark, Logger: s.logs.Log,
 		Subscribe: func(after int64) projections.Subscription { return s.tail.Subscribe(after) }, Applied: s.tracer.Applied(),
 	})
 	if err != nil {
@@ -326,7 +346,7 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 	s.http, err = kanbanhttp.New(kanbanhttp.Config{
 		Addr: s.cfg.address(), CORSOrigins: s.cfg.CORSOrigins, TrustedProxies: s.cfg.TrustedProxies,
 		TLSCert: s.cfg.TLSCert, TLSKey: s.cfg.TLSKey, Autocert: s.cfg.TLSAutocert, CertDir: filepath.Join(s.cfg.DataDir, "certificates"),
-		Version: release(), Degraded: s.degraded,
+		Version: release(), Degraded: s.degraded, Down: s.down, Details: s.details(), Alerts: s.alerts,
 		RegistrationClosed: s.cfg.Registration == "closed", Log: s.logs.Log, OnRequest: func(r *kanbanhttp.Request) { s.logs.Request((*logs.Request)(r)) },
 		Metrics: s.metrics.Handler(), MetricsToken: s.cfg.MetricsToken, Observer: s.observeHTTP(),
 	}, kanbanhttp.Deps{
@@ -359,24 +379,4 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 		s.setup = s.http.URL() + "/setup#token=" + token.Reveal()
 	}
 	return nil
-}
-
-// degraded names what is missing but not vital.
-func (s *server) degraded() []string {
-	missing := []string{}
-	if s.db.TailError() != nil {
-		missing = append(missing, "log")
-	}
-	relay := s.relay.Status()
-	if len(relay.Recovered) > 0 {
-		missing = append(missing, "recovered_events")
-	}
-	if relay.State == bus.StateFailing {
-		missing = append(missing, "bus")
-	}
-	// Error is that of the last attempt: it does not get on.
-	if status := s.runner.Status(); status.Error != "" || status.Stopped || len(status.Parked) > 0 {
-		missing = append(missing, "read_model")
-	}
-	return missing
 }

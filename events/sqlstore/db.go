@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/agent-kanban/agent-kanban/events"
 )
@@ -15,7 +17,9 @@ type DB struct {
 	path    string
 	options Options
 	logID   string
-	tail    *TailError // nil when the tail is sound
+	tail    atomic.Pointer[TailError] // nil when the tail is sound
+	file    os.FileInfo               // of path when it was opened
+	trouble trouble
 
 	// writer is one connection for all who write. Two, one for each durability,
 	// would empty each other's page cache with every commit: measured, twenty
@@ -39,12 +43,12 @@ func (db *DB) LogID() string { return db.logID }
 func (db *DB) Path() string { return db.path }
 
 // TailError returns what is wrong with the newest rows of the log, as far as it
-// was seen by Open, nil when they are sound.
+// was seen by Open or CheckTail, nil when they are sound.
 func (db *DB) TailError() error {
-	if db.tail == nil {
-		return nil
+	if tail := db.tail.Load(); tail != nil {
+		return tail
 	}
-	return db.tail
+	return nil
 }
 
 // Reader returns the pool that cannot write, for the queries of others.
@@ -79,9 +83,9 @@ func (db *DB) update(ctx context.Context, level durability, fn func(ctx context.
 	// After a commit this does nothing; after an error or a panic it cleans up.
 	defer func() { _ = tx.Rollback() }()
 	if err := fn(context.WithoutCancel(ctx), tx); err != nil {
-		return wrap("update", err)
+		return db.note(wrap("update", err))
 	}
-	return wrap("commit", tx.Commit())
+	return db.note(wrap("commit", tx.Commit()))
 }
 
 // begin waits for the turn to write, then opens the transaction; whoever gets
@@ -100,7 +104,10 @@ func (db *DB) begin(ctx context.Context, level durability) (*sql.Tx, error) {
 		return nil, fmt.Errorf("begin: %w", ctx.Err())
 	}
 	ctx = context.WithoutCancel(ctx)
-	err := db.setLevel(ctx, level)
+	err := db.moved()
+	if err == nil {
+		err = db.setLevel(ctx, level)
+	}
 	if err == nil {
 		var tx *sql.Tx
 		if tx, err = db.writer.BeginTx(ctx, nil); err == nil {
@@ -108,7 +115,7 @@ func (db *DB) begin(ctx context.Context, level durability) (*sql.Tx, error) {
 		}
 	}
 	db.release()
-	return nil, wrap("begin", err)
+	return nil, db.note(wrap("begin", err))
 }
 
 // durability is what a commit promises.

@@ -17,6 +17,8 @@ var (
 	ErrNoDatabase = errors.New("no database")
 	// ErrReadOnly: the DB was opened with Options.ReadOnly.
 	ErrReadOnly = errors.New("the database is open for reading only")
+	// ErrMoved: the file that was opened is no longer at its path.
+	ErrMoved = errors.New("another file, or none, is where the database was")
 	// ErrOldSQLite: the linked SQLite can corrupt a WAL database.
 	ErrOldSQLite = errors.New("this SQLite has a bug that corrupts databases")
 )

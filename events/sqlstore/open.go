@@ -53,6 +53,9 @@ type Options struct {
 	// Appended is told of every durable commit of the log that succeeded: events,
 	// time to insert them, time to commit. Nobody when nil.
 	Appended func(count int, insert, commit time.Duration)
+	// ProbeEvery is the least time between two tries to write after a write has
+	// failed, 1 s when 0; see DB.Writable.
+	ProbeEvery time.Duration
 	// Logger receives warnings; none when nil.
 	Logger *slog.Logger
 }
@@ -63,6 +66,7 @@ func (o Options) withDefaults() Options {
 	o.Checkpoint = cmp.Or(o.Checkpoint, 1000)
 	o.BusyTimeout = cmp.Or(o.BusyTimeout, 5*time.Second)
 	o.TailRows = cmp.Or(o.TailRows, 256)
+	o.ProbeEvery = cmp.Or(o.ProbeEvery, time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -77,7 +81,7 @@ func (o Options) validate() error {
 	if o.Synchronous != "FULL" && o.Synchronous != "NORMAL" {
 		errs = append(errs, fmt.Errorf("synchronous is %q, want FULL or NORMAL", o.Synchronous))
 	}
-	if o.Readers < 0 || o.Checkpoint < 0 || o.BusyTimeout < 0 || o.TailRows < 0 {
+	if o.Readers < 0 || o.Checkpoint < 0 || o.BusyTimeout < 0 || o.TailRows < 0 || o.ProbeEvery < 0 {
 		errs = append(errs, errors.New("numbers must not be negative"))
 	}
 	if o.Create && o.ReadOnly {
@@ -182,6 +186,9 @@ func (db *DB) open(ctx context.Context) error {
 		if err := db.name(ctx); err != nil {
 			return err
 		}
+		if db.file, err = os.Stat(db.path); err != nil {
+			return err
+		}
 		if err := db.prepare(ctx); err != nil {
 			return err
 		}
@@ -189,7 +196,10 @@ func (db *DB) open(ctx context.Context) error {
 	if err := db.readers.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'log_id'").Scan(&db.logID); err != nil {
 		return fmt.Errorf("read log id: %w", err)
 	}
-	return db.checkTail(ctx)
+	if err := db.CheckTail(ctx); err != nil && db.TailError() == nil {
+		return err
+	}
+	return nil
 }
 
 // dsn builds the address. busy_timeout comes first: the pragmas after it may

@@ -7,20 +7,29 @@ import (
 	"github.com/agent-kanban/agent-kanban/events"
 )
 
-// checkTail verifies the newest rows and remembers the damage it finds. The
-// error it returns is about the reading, not about the damage.
-func (db *DB) checkTail(ctx context.Context) error {
-	head, err := db.Head(ctx)
-	if errors.As(err, &db.tail) {
-		db.options.Logger.Error("the log is damaged: appends are refused", "position", head.Position, "error", db.tail.Err)
-		return nil
+// CheckTail verifies the newest rows of the log once more. Damage is returned as
+// a *TailError, and from then on appends are refused: it does not go away by
+// itself. Any other error is about the reading.
+func (db *DB) CheckTail(ctx context.Context) error {
+	if err := db.TailError(); err != nil {
+		return err
 	}
+	err := db.verifyTail(ctx)
+	var tail *TailError
+	if errors.As(err, &tail) && db.tail.CompareAndSwap(nil, tail) {
+		db.options.Logger.Error("the log is damaged: appends are refused", "position", tail.Position, "error", tail.Err)
+	}
+	return err
+}
+
+func (db *DB) verifyTail(ctx context.Context) error {
+	head, err := db.Head(ctx)
 	if err != nil {
 		return err
 	}
 	// The row before the first one checked lends its hash.
 	var previous events.Head
-	q := events.Query{After: max(0, head.Position-int64(db.options.TailRows)-1)}
+	q := events.Query{After: max(0, head.Position-int64(db.options.TailRows)-1), UpTo: head.Position}
 	first := q.After == 0
 	for e, err := range events.All(ctx, db, q) {
 		if err == nil && first {
@@ -31,9 +40,7 @@ func (db *DB) checkTail(ctx context.Context) error {
 			if bad := new(rowError); errors.As(err, &bad) {
 				position = bad.position
 			}
-			db.tail = &TailError{Position: position, Err: err}
-			db.options.Logger.Error("the log is damaged: appends are refused", "position", position, "error", err)
-			return nil
+			return &TailError{Position: position, Err: err}
 		}
 		if err != nil {
 			return err

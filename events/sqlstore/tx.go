@@ -76,6 +76,7 @@ type transaction struct {
 	tx   *sql.Tx
 	head events.Head
 	done bool
+	full bool // it has appended
 	args [18]any
 
 	// For Options.Appended.
@@ -108,8 +109,8 @@ func (t *transaction) SQL() *sql.Tx { return t.tx }
 // Append is events.Tx. It trusts the hashes it is given: Seal made them a
 // moment ago, and verify is there for the doubt.
 func (t *transaction) Append(ctx context.Context, batch []events.Envelope) error {
-	if t.db.tail != nil {
-		return fmt.Errorf("append: %w", t.db.tail)
+	if err := t.db.TailError(); err != nil {
+		return fmt.Errorf("append: %w", err)
 	}
 	for i := range batch {
 		e := &batch[i]
@@ -132,11 +133,11 @@ func (t *transaction) Append(ctx context.Context, batch []events.Envelope) error
 		if _, err := insert.ExecContext(ctx, t.args[:]...); taken(err) {
 			return fmt.Errorf("append %s version %d: %w", e.Stream, e.Version, events.ErrConflict)
 		} else if err != nil {
-			return wrap("append", err)
+			return t.db.note(wrap("append", err))
 		}
 	}
 	if len(batch) > 0 {
-		t.head = batch[len(batch)-1].Head()
+		t.head, t.full = batch[len(batch)-1].Head(), true
 	}
 	return nil
 }
@@ -169,11 +170,14 @@ func (t *transaction) Commit() error {
 	if t.db.options.Appended != nil {
 		start = time.Now()
 	}
-	err := t.end(t.tx.Commit)
+	err := t.db.note(wrap("commit", t.end(t.tx.Commit)))
+	if err == nil && t.full {
+		t.db.trouble.over()
+	}
 	if err == nil && t.db.options.Appended != nil {
 		t.db.options.Appended(t.appended, t.insert, time.Since(start))
 	}
-	return wrap("commit", err)
+	return err
 }
 
 // clock notes an Append for Options.Appended.
@@ -244,7 +248,7 @@ func (t *transaction) Record(ctx context.Context, rec events.CommandRecord) erro
 	if taken(err) {
 		return fmt.Errorf("record command: it is recorded already: %w", events.ErrConflict)
 	}
-	return wrap("record command", err)
+	return t.db.note(wrap("record command", err))
 }
 
 // Snapshot is events.Snapshots.
@@ -298,7 +302,7 @@ func (t *transaction) Heartbeats(ctx context.Context) ([]events.Heartbeat, error
 func (t *transaction) SaveHeartbeat(ctx context.Context, h events.Heartbeat) error {
 	_, err := t.tx.StmtContext(ctx, t.db.stmts.beat).ExecContext(context.WithoutCancel(ctx), //nolint:sqlclosecheck // ends with the transaction
 		h.TicketID, h.Fence, h.At.UnixMicro(), h.ExpiresAt.UnixMicro())
-	return wrap("save heartbeat", err)
+	return t.db.note(wrap("save heartbeat", err))
 }
 
 // DropHeartbeat is events.Heartbeats.

@@ -295,6 +295,18 @@ func (f *Feed) sendPersonal(e *events.Envelope) {
 	}
 }
 
+// Announce sends a frame that is no event of the log to the sockets of admins,
+// and to nobody else. It does not wait for them.
+func (f *Feed) Announce(event string, data any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for se := range f.sessions {
+		if p := se.who(); p.Administers() {
+			se.frame(event, data)
+		}
+	}
+}
+
 // recheck asks again for whoever an event may have changed the access of. The
 // read model already holds the event.
 func (f *Feed) recheck(ctx context.Context, e *events.Envelope) {

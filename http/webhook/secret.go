@@ -26,7 +26,8 @@ func NewSecret() auth.Secret {
 	return auth.SecretOf(secretPrefix + base64.StdEncoding.EncodeToString(key[:]))
 }
 
-// sign sets the headers of Standard Webhooks, with one signature per secret.
+// sign sets the headers of Standard Webhooks, with one signature per secret and
+// none without.
 func sign(h http.Header, id string, at time.Time, body []byte, secrets []auth.Secret) error {
 	signatures := make([]string, len(secrets))
 	for i, secret := range secrets {
@@ -41,6 +42,8 @@ func sign(h http.Header, id string, at time.Time, body []byte, secrets []auth.Se
 	}
 	h.Set(standardwebhooks.HeaderWebhookID, id)
 	h.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
-	h.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
+	if len(signatures) > 0 {
+		h.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
+	}
 	return nil
 }

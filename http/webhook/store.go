@@ -272,3 +272,13 @@ func (s *Store) SwitchOff(ctx context.Context, tx *sql.Tx, id int64, reason stri
 	}
 	return nil
 }
+
+// Off counts the webhooks that the server itself switched off and that nobody has
+// switched on again.
+func (s *Store) Off(ctx context.Context) (n int, err error) {
+	err = s.reader.QueryRowContext(ctx, `SELECT count(*) FROM webhooks WHERE active = 0 AND off_reason <> ''`).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count webhooks that are off: %w", err)
+	}
+	return n, nil
+}
