@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/olahol/melody"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/agent-kanban/agent-kanban/events"
 )
@@ -35,6 +36,7 @@ type Feed struct {
 	stopped bool
 
 	queue   chan []events.Envelope
+	room    *semaphore.Weighted // bytes that may still be in queue
 	cancel  context.CancelFunc
 	running sync.WaitGroup // collect, publish and patrol
 	open    sync.WaitGroup // sockets
@@ -48,6 +50,20 @@ type Feed struct {
 // collect never starves, little enough that publish's rounds stay small.
 const queueLength = 256
 
+// queueBytes bounds what waits there in bytes of JSON, so that a read model that
+// hangs does not gather the log in memory: collect then waits with it.
+const queueBytes = 4 << 20
+
+// weight is what a batch counts against queueBytes: one that is larger counts as
+// all of them, so that it gets through alone.
+func weight(batch []events.Envelope) int64 {
+	size := 0
+	for i := range batch {
+		size += len(batch[i].JSON())
+	}
+	return int64(min(size, queueBytes))
+}
+
 // New returns a feed that is not running yet.
 func New(cfg Config, deps Deps) (*Feed, error) {
 	cfg = cfg.withDefaults()
@@ -56,7 +72,7 @@ func New(cfg Config, deps Deps) (*Feed, error) {
 	}
 	f := &Feed{
 		cfg: cfg, deps: deps, melody: melody.New(), sessions: map[*session]struct{}{},
-		boards: map[int64]map[*session]*subscription{}, queue: make(chan []events.Envelope, queueLength),
+		boards: map[int64]map[*session]*subscription{}, queue: make(chan []events.Envelope, queueLength), room: semaphore.NewWeighted(queueBytes),
 	}
 	m := f.melody
 	m.Config.MaxMessageSize = 64 << 10
@@ -172,6 +188,9 @@ func (f *Feed) collect(ctx context.Context, sub Subscription) {
 		pause = 0
 		f.cfg.Taken(batch)
 		f.seen.Store(batch[len(batch)-1].Position)
+		if f.room.Acquire(ctx, weight(batch)) != nil {
+			return
+		}
 		select {
 		case f.queue <- batch:
 		case <-ctx.Done():
@@ -216,6 +235,9 @@ func (f *Feed) publish(ctx context.Context) {
 			return
 		}
 		f.deliver(ctx, round)
+		for _, batch := range round {
+			f.room.Release(weight(batch))
+		}
 	}
 }
 
