@@ -40,7 +40,9 @@ func TestObserver(t *testing.T) {
 					add("end %s at %d: %q", kind, r.Position, events.CodeOf(err))
 				}
 			},
-			Committed: func(ctx context.Context, r commands.Receipt) { add("committed %v at %d", ctx.Value(mark{}), r.Position) },
+			Committed: func(ctx context.Context, r commands.Receipt) {
+				add("committed %v at %d", ctx.Value(mark{}), r.Position)
+			},
 			Done: func(kind string, err error, took time.Duration) {
 				if took <= 0 || took > time.Minute {
 					t.Errorf("%s took %s", kind, took)
