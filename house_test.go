@@ -40,6 +40,13 @@ var mayImport = map[string][]string{
 	"migrations":       {},
 }
 
+// onlyIn keeps what is far-reaching in one room: everybody else has a func in its
+// Config that is called.
+var onlyIn = map[string]string{
+	"github.com/prometheus/": "ops/metrics",
+	"go.opentelemetry.io/":   "ops/tracing",
+}
+
 func TestImportsPointAtEvents(t *testing.T) {
 	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...").Output()
@@ -66,6 +73,11 @@ func TestImportsPointAtEvents(t *testing.T) {
 		}
 		seen[name] = true
 		for _, path := range p.Imports {
+			for prefix, room := range onlyIn {
+				if strings.HasPrefix(path, prefix) && name != room {
+					t.Errorf("%s imports %s; only %s may", name, path, room)
+				}
+			}
 			if dep, ours := strings.CutPrefix(path, module); ours && !slices.Contains(allowed, dep) {
 				t.Errorf("%s imports %s; it may import only %v", name, dep, allowed)
 			}

@@ -40,7 +40,9 @@ func TestObserver(t *testing.T) {
 					add("end %s at %d: %q", kind, r.Position, events.CodeOf(err))
 				}
 			},
-			Committed: func(ctx context.Context, r commands.Receipt) { add("committed %v at %d", ctx.Value(mark{}), r.Position) },
+			Committed: func(ctx context.Context, r commands.Receipt) {
+				add("committed %v at %d", ctx.Value(mark{}), r.Position)
+			},
 			Done: func(kind string, err error, took time.Duration) {
 				if took <= 0 || took > time.Minute {
 					t.Errorf("%s took %s", kind, took)
@@ -67,5 +69,32 @@ func TestObserver(t *testing.T) {
 	defer mu.Unlock()
 	if diff := cmp.Diff(want, heard); diff != "" {
 		t.Errorf("heard (-want +got):\n%s", strings.TrimSpace(diff))
+	}
+}
+
+// A lease that runs out is ended by the Sequencer itself, with no Do: Done hears
+// of that, too.
+func TestObserverHearsOfEndedLeases(t *testing.T) {
+	t.Parallel()
+	l := withLeases(t)
+	l.seq.Stop()
+	ended := make(chan error, 10)
+	cfg := leaseConfig(l)
+	cfg.Observer.Done = func(kind string, err error, _ time.Duration) {
+		if kind == "expire_lease" {
+			ended <- err
+		}
+	}
+	l.seq = sequence(t, cfg)
+	l.must(t, bot, commands.ClaimTicket{Ticket: "WEB-1", LeaseSeconds: 60})
+	l.clock.forward(time.Minute)
+	l.touch(t)
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("ended with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("not told that the lease ended")
 	}
 }

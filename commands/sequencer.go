@@ -155,6 +155,9 @@ func (s *Sequencer) Start() {
 	s.start.Do(func() { go s.run() })
 }
 
+// Waiting returns how many calls wait for their turn.
+func (s *Sequencer) Waiting() int { return len(s.queue) }
+
 // Stop lets the commands that are already queued finish, refuses later ones
 // with CodeUnavailable, and waits. It is safe before Start and twice.
 func (s *Sequencer) Stop() {

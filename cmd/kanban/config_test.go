@@ -85,6 +85,7 @@ func TestConfigReportsAllErrorsAtOnce(t *testing.T) {
 		"TESTING": "perhaps", "ACCESS_TOKEN_EXPIRE_MINUTES": "0", "SLOW_QUERY_MS": "-1", "TLS_CERT": "/nowhere.pem",
 		"BACKUP_AGE_RECIPIENT": "AGE-SECRET-KEY-1", "HOST": "a b", "RATE_LIMIT_BURST": "0",
 		"AGENT_COMMANDS_PER_MINUTE": "-1", "WEBHOOK_ALLOW": `["hooks.internal","http://a/"]`,
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "grpc://me:pass-word@collector",
 	})
 	_, err := loadConfig("")
 	if err == nil {
@@ -99,12 +100,13 @@ func TestConfigReportsAllErrorsAtOnce(t *testing.T) {
 		"RATE_LIMIT_REQUESTS_PER_MINUTE: ", "MEMORY_THRESHOLD_MB: ", "MONITORING_INTERVAL_SECONDS: ", "REFRESH_TOKEN_EXPIRE_DAYS: ",
 		"SECRET_KEY: ", "SECRET_KEY_PREVIOUS: ",
 		"RATE_LIMIT_BURST: ", "AGENT_COMMANDS_PER_MINUTE: ", "WEBHOOK_ALLOW: \"http://a/\"",
+		"OTEL_EXPORTER_OTLP_ENDPOINT: want an address",
 	} {
 		if !strings.Contains(err.Error(), "\n  "+want) {
 			t.Errorf("the error does not say %q:\n%v", want, err)
 		}
 	}
-	for _, secret := range []string{"SECRET-KEY-1", "short-secret", "changeme"} {
+	for _, secret := range []string{"SECRET-KEY-1", "short-secret", "changeme", "pass-word"} {
 		if !strings.Contains(err.Error(), secret) {
 			continue
 		}

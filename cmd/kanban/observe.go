@@ -22,7 +22,7 @@ func (s *server) startObserving(ctx context.Context) (err error) {
 	}
 	s.onClose(func(context.Context) error { s.tracer.Stop(); return nil })
 	s.metrics, err = metrics.New(metrics.Config{Version: release(), Logger: s.logs.Log}, metrics.Sources{
-		Head: func() int64 { return s.tail.Head() }, Relay: s.relayMetrics, Followers: s.followers, ReadModel: s.readModelMetrics,
+		Head: func() int64 { return s.tail.Head() }, Waiting: func() int { return s.sequencer.Waiting() }, Relay: s.relayMetrics, Followers: s.followers, ReadModel: s.readModelMetrics,
 		Sockets: s.socketMetrics, Webhooks: s.webhookMetrics, Sizes: s.sizes, Degraded: s.degraded,
 	})
 	return err

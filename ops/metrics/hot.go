@@ -119,12 +119,13 @@ func known(method string) string {
 
 // resultOf is the class of an outcome: few enough for a label of every command.
 func resultOf(err error) string {
+	if err == nil {
+		return "ok"
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return "cancelled"
 	}
 	switch events.CodeOf(err) {
-	case "":
-		return "ok"
 	case events.CodeInvalid, events.CodeTooLarge, events.CodeIdempotencyReused, events.CodeMethodNotAllowed:
 		return "invalid"
 	case events.CodeUnauthenticated, events.CodeForbidden, events.CodeNotFound, events.CodePaused, events.CodeRateLimited:

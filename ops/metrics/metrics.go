@@ -69,8 +69,8 @@ func New(cfg Config, sources Sources) (*Metrics, error) {
 }
 
 // Handler writes every metric in the format that the caller asks for. Who may
-// call it is for the server to decide. One scrape runs at a time, and a value
-// that cannot be had spoils no other.
+// call it is for the server to decide. Four scrapes at most run at once, and a
+// value that cannot be had spoils no other.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(m.cfg.Logger.Handler(), slog.LevelWarn), ErrorHandling: promhttp.ContinueOnError,

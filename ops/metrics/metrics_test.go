@@ -18,7 +18,8 @@ import (
 func full(t *testing.T) *Metrics {
 	t.Helper()
 	m, err := New(Config{Version: "v1", Started: time.Unix(1000, 0)}, Sources{
-		Head: func() int64 { return 12 },
+		Head:    func() int64 { return 12 },
+		Waiting: func() int { return 9 },
 		Relay: func() Relay {
 			return Relay{Working: true, Position: 10, Lag: 2, Resyncs: 3, Rebuilds: 4, Restarts: 5, Recovered: 6}
 		},
@@ -61,6 +62,7 @@ func TestPage(t *testing.T) {
 	text := page(t, full(t))
 	for _, line := range []string{
 		`kanban_log_head_position 12`,
+		`kanban_commands_waiting 9`,
 		`kanban_relay_up 1`,
 		`kanban_relay_lag_events 2`,
 		`kanban_relay_resyncs_total 3`,

@@ -12,6 +12,8 @@ import (
 type Sources struct {
 	// Head is the last position of the log.
 	Head func() int64
+	// Waiting is how many commands wait for their turn.
+	Waiting func() int
 	// Relay copies the log to the bus.
 	Relay func() Relay
 	// Followers are those who follow the log, with the last position that each
@@ -70,6 +72,8 @@ func (s Sources) register(to *prometheus.Registry) error {
 	return errors.Join(
 		add(to, s.Head,
 			gauge("kanban_log_head_position", "Last position of the log.", func(at int64) float64 { return float64(at) })),
+		add(to, s.Waiting,
+			gauge("kanban_commands_waiting", "Commands that wait for their turn at the sequencer.", func(n int) float64 { return float64(n) })),
 		add(to, s.Relay,
 			gauge("kanban_relay_up", "1 while the log is copied to the bus, 0 while that fails or is being repaired.", func(r Relay) float64 { return truth(r.Working) }),
 			gauge("kanban_relay_position", "Last position that the stream on the bus is known to hold.", func(r Relay) float64 { return float64(r.Position) }),
