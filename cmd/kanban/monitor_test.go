@@ -67,7 +67,7 @@ func alarmed(t *testing.T) (configure func(s *server), notices chan notice) {
 // await returns the next notice about name; others pass.
 func awaitNotice(t *testing.T, notices chan notice, kind, name string) notice {
 	t.Helper()
-	late := time.NewTimer(30 * time.Second)
+	late := time.NewTimer(90 * time.Second)
 	defer late.Stop()
 	for {
 		select {
@@ -211,7 +211,7 @@ func TestDrillSlowProjector(t *testing.T) {
 		return int64(m.HeapAlloc)
 	}
 	before := heap()
-	const lists, each, size = 80, 100, 8 << 10 // 64 MB of events
+	const lists, each, size = 80, 20, 40 << 10 // 64 MB of events
 	list := make([]map[string]any, each)
 	for i := range list {
 		list[i] = map[string]any{"type": "add_comment", "data": map[string]any{"ticket": 1, "text": strings.Repeat("x", size)}} // decisions do not keep it
