@@ -285,6 +285,48 @@ func TestDrillBusDiskFull(t *testing.T) {
 	d.verify()
 }
 
+// The stream's folder is deleted under a live server: commands go on, the folder
+// is made anew without a restart of the server, and holds everything again.
+func TestDrillBusFolderDeleted(t *testing.T) {
+	t.Parallel()
+	configure, notices := alarmed(t)
+	d := newDrill(t, t.TempDir(), func(s *server) {
+		configure(s)
+		s.busTimeout = time.Second
+	})
+	create := func() {
+		t.Helper()
+		if status, reply := d.create(10); status != 201 {
+			t.Fatalf("create: %d %s", status, reply)
+		}
+	}
+	create()
+	d.await("the bus", func() bool { s := d.s.relay.Status(); return s.State == bus.StateRelaying && s.Lag == 0 })
+	folder := filepath.Join(d.dir, "jetstream")
+	if err := os.RemoveAll(folder); err != nil {
+		t.Fatal(err)
+	}
+	create()
+	if n := awaitNotice(t, notices, "alert", "bus_folder"); !strings.Contains(n.Data.Message, "taken away") {
+		t.Errorf("notice: %+v", n)
+	}
+	d.await("the bus again", func() bool {
+		s := d.s.relay.Status()
+		return s.State == bus.StateRelaying && s.Lag == 0 && s.Rebuilds > 0
+	})
+	if files, err := filepath.Glob(filepath.Join(folder, "$G", "streams", bus.StreamName, "msgs", "*.blk")); err != nil || len(files) == 0 {
+		t.Errorf("blocks of the stream: %v, %v, want some", files, err)
+	}
+	create()
+	if n := d.tickets(); n != 3 {
+		t.Errorf("%d tickets, want 3", n)
+	}
+	if files, err := filepath.Glob(filepath.Join(d.dir, "recovered", "*")); err != nil || len(files) > 0 {
+		t.Errorf("recovered: %v, %v, want nothing", files, err)
+	}
+	d.verify()
+}
+
 // brokenDisk mounts a file as an ext4 of its own on dir. fail does what the kernel
 // does on an error of the device: the file system is read only from then on, for
 // those who have files open as well. mend mounts it anew.

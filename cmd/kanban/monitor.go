@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -115,6 +117,7 @@ func (s *server) checks() ([]monitor.Check, error) {
 		{Name: "writes", Severity: monitor.Critical, Run: s.checkWrites},
 		{Name: "database_check", Severity: monitor.Critical, Every: 24 * time.Hour, First: 10 * time.Minute, Timeout: time.Hour, Run: s.checkFile},
 		{Name: "bus", After: 2, Run: s.checkBus},
+		{Name: "bus_folder", Timeout: time.Minute, Run: s.checkBusFolder},
 		{Name: "recovered_events", Run: s.checkRecovered},
 		{Name: "read_model", After: 2, Run: s.checkReadModel},
 		{Name: "webhooks", After: 2, Run: s.checkWebhooks},
@@ -197,6 +200,25 @@ func (s *server) checkBus(context.Context) (monitor.Finding, error) {
 	return monitor.Finding{
 		Message: "the bus does not take events: " + status.LastError,
 		Hint:    "look for space on the disk of jetstream/; the server starts it again by itself, and nothing of the log is lost",
+	}, nil
+}
+
+// checkBusFolder finds that the stream's files were taken away under the NATS that
+// has them open: it would not notice, and go on with files that nobody can find
+// after a restart. A fresh one starts with an empty folder, and the relay fills it
+// again from the log.
+func (s *server) checkBusFolder(ctx context.Context) (monitor.Finding, error) {
+	_, err := os.Stat(filepath.Join(s.cfg.DataDir, "jetstream", "$G", "streams", bus.StreamName))
+	// While the relay makes the stream anew its folder is away for a moment.
+	if !errors.Is(err, fs.ErrNotExist) || s.relay.Status().State != bus.StateRelaying {
+		return monitor.Finding{}, nil
+	}
+	if err := s.nats.Restart(ctx); err != nil {
+		return monitor.Finding{}, fmt.Errorf("the folder of the bus is gone, and it cannot be started anew: %w", err)
+	}
+	return monitor.Finding{
+		Message: "the folder of the bus was taken away while the server ran; the bus was started anew and is filled from the log",
+		Hint:    "nothing is lost; find out who deletes files below jetstream/ while the server runs",
 	}, nil
 }
 
