@@ -19,6 +19,7 @@ import (
 	kanbanhttp "github.com/agent-kanban/agent-kanban/http"
 	"github.com/agent-kanban/agent-kanban/http/mcp"
 	"github.com/agent-kanban/agent-kanban/http/webhook"
+	"github.com/agent-kanban/agent-kanban/ops/shared"
 	"github.com/agent-kanban/agent-kanban/projections"
 	"github.com/agent-kanban/agent-kanban/readmodel"
 )
@@ -37,6 +38,7 @@ type server struct {
 
 	lock      *sqlstore.FileLock
 	db        *sqlstore.DB
+	shared    *shared.Shared
 	nats      *embedded.Server
 	tail      *bus.Tail
 	relay     *bus.Relay
@@ -67,7 +69,7 @@ func (s *server) URL() string { return s.http.URL() }
 // start, not what was started.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startHTTP,
+		s.openLog, s.startShared, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -140,6 +142,16 @@ func (s *server) fresh(path string) (bool, error) {
 		fmt.Errorf("%s is missing, but a server has run here before (%s is there): nothing was started", path, strings.Join(traces, ", ")),
 		"restore the database, correct DATA_DIR, or kanban serve --new to begin an empty log",
 	}
+}
+
+// startShared looks for Redis where one is configured, and goes on without.
+func (s *server) startShared(ctx context.Context) (err error) {
+	s.shared, err = shared.New(shared.Config{URL: s.cfg.RedisURL, Prefix: "kanban:" + s.db.LogID() + ":", Logger: s.logs.log})
+	if err != nil {
+		return err
+	}
+	s.onClose(func(context.Context) error { return s.shared.Stop() })
+	return s.shared.Start(ctx)
 }
 
 // startBus runs NATS in this process and copies the log into it.
@@ -365,6 +377,9 @@ func (s *server) degraded() []string {
 	// Error is that of the last attempt: it does not get on.
 	if status := s.runner.Status(); status.Error != "" || status.Stopped || len(status.Parked) > 0 {
 		missing = append(missing, "read_model")
+	}
+	if s.shared.Status().Degraded() {
+		missing = append(missing, "redis")
 	}
 	return missing
 }
