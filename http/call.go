@@ -27,7 +27,9 @@ type call struct {
 	id        string
 	principal auth.Principal
 	signedIn  bool
-	start     time.Time
+	// refused is why the credential is not good, once that is known.
+	refused error
+	start   time.Time
 	// body is the request's, kept only where an Idempotency-Key needs its sum.
 	body []byte
 }
@@ -133,8 +135,12 @@ func (s *Server) signIn(c *call) error {
 	if token == "" {
 		return errSignIn
 	}
+	if c.refused != nil {
+		return c.refused
+	}
 	p, err := s.deps.Auth.Authenticate(c.ctx(), token)
 	if err != nil {
+		c.refused = err
 		return err
 	}
 	c.principal, c.signedIn = p, true

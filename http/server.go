@@ -59,6 +59,12 @@ type Config struct {
 	// Backlog bounds the bytes that may wait for one WebSocket client before it
 	// is told to resume later; 0 = 4 MiB.
 	Backlog int
+	// Requests counts the requests of each principal, and of each address of
+	// callers without good credentials; nil = no limit.
+	Requests RequestLimit
+	// OnLimited is told of every request that a limit refused: ScopeRequests and
+	// so on; nil = nobody.
+	OnLimited func(scope string)
 	// Log is for what operators should know, AccessLog for a line per request;
 	// nil = none.
 	Log, AccessLog *slog.Logger
@@ -76,6 +82,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Heartbeat == 0 {
 		c.Heartbeat = 15 * time.Second
+	}
+	if c.OnLimited == nil {
+		c.OnLimited = func(string) {}
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -85,6 +85,9 @@ func (s *Server) writeAs(c *call, meta commands.Meta, build shape, cmds ...comma
 // left.
 func (s *Server) charge(c *call, n int) error {
 	err := s.deps.Auth.AllowCommands(c.principal, n)
+	if err != nil {
+		s.cfg.OnLimited(ScopeCommands)
+	}
 	if b := s.deps.Auth.CommandBudget(c.principal); b.Limit > 0 {
 		// draft-ietf-httpapi-ratelimit-headers: quota and window; rest and when
 		// it is whole again.

@@ -306,7 +306,7 @@ func (s *server) startAccounts(ctx context.Context) (err error) {
 		AccessTTL:  time.Duration(s.cfg.AccessMinutes) * time.Minute,
 		RefreshTTL: time.Duration(s.cfg.RefreshDays) * 24 * time.Hour,
 		// People have no such limit: they stop by themselves.
-		AgentCommands: s.cfg.agentCommands(),
+		AgentCommands: s.cfg.agentCommands(), Shared: sharedLimits{s.shared},
 	}, s.db, users{s.queries})
 	if err != nil {
 		return err
@@ -324,10 +324,14 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	requests, err := newRequestLimit(s.shared, s.cfg.RatePerMinute, s.cfg.RateBurst)
+	if err != nil {
+		return err
+	}
 	s.http, err = kanbanhttp.New(kanbanhttp.Config{
 		Addr: s.cfg.address(), CORSOrigins: s.cfg.CORSOrigins, TrustedProxies: s.cfg.TrustedProxies,
 		TLSCert: s.cfg.TLSCert, TLSKey: s.cfg.TLSKey, Autocert: s.cfg.TLSAutocert, CertDir: filepath.Join(s.cfg.DataDir, "certificates"),
-		Version: release(), Degraded: s.degraded,
+		Version: release(), Degraded: s.degraded, Requests: requests,
 		RegistrationClosed: s.cfg.Registration == "closed", Log: s.logs.log, AccessLog: s.logs.requests,
 	}, kanbanhttp.Deps{
 		Commands: s.sequencer, Queries: s.queries, Auth: s.accounts, Setup: setup, Log: s.db,
