@@ -126,7 +126,7 @@ type Server struct {
 	api     huma.API
 	http    *http.Server
 	feed    *live.Feed
-	shots   *snapshotCache
+	kept    *keptReplies
 	origins map[string]bool
 	started time.Time
 	// idBase and idNext make request ids: unique per process, cheap.
@@ -149,7 +149,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, deps: deps, log: cfg.Log,
-		started: time.Now(), idBase: newIDBase(), shots: newSnapshotCache(),
+		started: time.Now(), idBase: newIDBase(),
 		origins: make(map[string]bool, len(cfg.CORSOrigins)),
 	}
 	s.stopping, s.halt = context.WithCancel(context.Background())
@@ -157,6 +157,9 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		s.origins[strings.ToLower(o)] = true
 	}
 	var err error
+	if s.kept, err = newKeptReplies(); err != nil {
+		return nil, fmt.Errorf("http server: %w", err)
+	}
 	if s.feed, err = s.newFeed(); err != nil {
 		return nil, fmt.Errorf("http server: %w", err)
 	}

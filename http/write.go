@@ -76,7 +76,7 @@ func (s *Server) writeAs(c *call, meta commands.Meta, build shape, cmds ...comma
 		return answer{}, s.explain(c, err, cmds)
 	}
 	if _, beat := cmds[0].(commands.Heartbeat); beat && r.Ticket != nil {
-		s.shots.drop(r.Ticket.BoardID) // no event will tell
+		s.kept.drop(r.Ticket.BoardID) // no event will tell
 	}
 	return s.conclude(c, r, build)
 }
