@@ -61,6 +61,7 @@ func (s *Server) routes() error {
 	s.bulkRoutes()
 	s.commentRoutes()
 	s.historyRoutes()
+	s.statisticsRoutes()
 	s.commandRoutes()
 	s.undoRoutes()
 	s.webhookRoutes()
