@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"ops/metrics":      {"events"},
 	"ops/tracing":      {"events", "commands"},
 	"ops/monitor":      {"ops/machine"},
+	"ops/shared":       {},
 	"ops/demo":         {"events", "commands", "readmodel", "http/client"},
 	"embedded":         {},
 	"migrations":       {},

@@ -69,6 +69,10 @@ type Config struct {
 	// negative Burst is no limit.
 	AgentCommands Limit
 
+	// Shared counts logins and registrations for all processes, besides this one's
+	// own counts; nil = this process is alone.
+	Shared Shared
+
 	Now    func() time.Time // time.Now
 	Logger *slog.Logger     // discards
 }

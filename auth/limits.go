@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -81,10 +82,35 @@ func (l *limiter) bucket(now time.Time, key string) *rate.Limiter {
 	return b
 }
 
+// Shared counts for all processes of the server together.
+type Shared interface {
+	// Take takes n tokens from the bucket of a key, or gives -n back, and returns
+	// how long to wait where there are not so many; 0 = they were taken. Where
+	// nothing shared can be reached it returns 0, at once.
+	Take(ctx context.Context, bucket, key string, limit Limit, n int) (wait time.Duration)
+}
+
+// takeBoth takes one token here and one of what all processes share: both must
+// have one.
+func (s *Service) takeBoth(ctx context.Context, l *limiter, bucket, key string) (refund func(), wait time.Duration) {
+	own, wait := l.take(s.cfg.Now(), key)
+	if wait > 0 || s.cfg.Shared == nil {
+		return own, wait
+	}
+	if wait = s.cfg.Shared.Take(ctx, bucket, key, l.limit, 1); wait > 0 {
+		own()
+		return nil, wait
+	}
+	return func() {
+		own()
+		s.cfg.Shared.Take(context.WithoutCancel(ctx), bucket, key, l.limit, -1)
+	}, 0
+}
+
 // AllowRegistration counts one registration from the address and returns
 // CodeRateLimited after too many: 5, then 5 an hour.
-func (s *Service) AllowRegistration(address string) error {
-	if _, wait := s.registrations.take(s.cfg.Now(), addressKey(address)); wait > 0 {
+func (s *Service) AllowRegistration(ctx context.Context, address string) error {
+	if _, wait := s.takeBoth(ctx, s.registrations, "registration", AddressKey(address)); wait > 0 {
 		return limited("Too many accounts were registered from your address.", wait)
 	}
 	return nil
@@ -93,16 +119,15 @@ func (s *Service) AllowRegistration(address string) error {
 // chargeLogin counts a login that is about to be tried. refund takes it back:
 // only failures are meant to count, but a charge after the answer would let any
 // number of guesses run at once.
-func (s *Service) chargeLogin(account, address string) (refund func(), err error) {
-	now := s.cfg.Now()
-	refundAddress, wait := s.byAddress.take(now, addressKey(address))
+func (s *Service) chargeLogin(ctx context.Context, account, address string) (refund func(), err error) {
+	refundAddress, wait := s.takeBoth(ctx, s.byAddress, "login-address", AddressKey(address))
 	if wait > 0 {
 		return nil, limited("Too many failed logins from your address.", wait)
 	}
 	if len(account) > maxAccount {
 		account = account[:maxAccount]
 	}
-	refundAccount, wait := s.byAccount.take(now, strings.ToLower(strings.TrimSpace(account)))
+	refundAccount, wait := s.takeBoth(ctx, s.byAccount, "login-account", strings.ToLower(strings.TrimSpace(account)))
 	if wait > 0 {
 		return nil, limited("Too many failed logins to this account.", wait)
 	}
@@ -117,9 +142,9 @@ func limited(what string, wait time.Duration) *events.Error {
 	}
 }
 
-// addressKey is what counts as one address: an IPv4 address, or the /64 network
+// AddressKey returns what counts as one address: an IPv4 address, or the /64 network
 // that one IPv6 subscriber owns whole. Whatever cannot be read is one key.
-func addressKey(address string) string {
+func AddressKey(address string) string {
 	if host, _, err := net.SplitHostPort(address); err == nil {
 		address = host
 	}

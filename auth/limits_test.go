@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -60,19 +61,19 @@ func TestRegistrationsAreFiveAnHour(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	for i := range 5 {
-		if err := f.AllowRegistration("192.0.2.1:99"); err != nil {
+		if err := f.AllowRegistration(t.Context(), "192.0.2.1:99"); err != nil {
 			t.Fatalf("registration %d: %v", i, err)
 		}
 	}
-	err := f.AllowRegistration("192.0.2.1")
+	err := f.AllowRegistration(t.Context(), "192.0.2.1")
 	mustBe(t, "the sixth", err, events.CodeRateLimited, "Too many accounts")
 	if got := retryAfter(err); got != 12*time.Minute {
 		t.Errorf("RetryAfter %v, want 12m", got)
 	}
-	noError(t, f.AllowRegistration("192.0.2.2"))
+	noError(t, f.AllowRegistration(t.Context(), "192.0.2.2"))
 	f.clock.advance(12 * time.Minute)
-	noError(t, f.AllowRegistration("192.0.2.1"))
-	mustBe(t, "the seventh", f.AllowRegistration("192.0.2.1"), events.CodeRateLimited, "")
+	noError(t, f.AllowRegistration(t.Context(), "192.0.2.1"))
+	mustBe(t, "the seventh", f.AllowRegistration(t.Context(), "192.0.2.1"), events.CodeRateLimited, "")
 }
 
 func TestFullLimiterFailsClosed(t *testing.T) {
@@ -103,8 +104,58 @@ func TestAddressKey(t *testing.T) {
 		"2001:db8::1": "2001:db8::/64", "[2001:db8::1]:80": "2001:db8::/64", "fe80::1%eth0": "fe80::/64",
 		"": "", "@": "", "example.com": "",
 	} {
-		if got := addressKey(address); got != want {
-			t.Errorf("addressKey(%q) = %q, want %q", address, got, want)
+		if got := AddressKey(address); got != want {
+			t.Errorf("AddressKey(%q) = %q, want %q", address, got, want)
 		}
 	}
+}
+
+// fakeShared is what processes share: a count per bucket and key.
+type fakeShared struct{ taken map[string]int }
+
+func (s fakeShared) Take(_ context.Context, bucket, key string, limit Limit, n int) time.Duration {
+	k := bucket + " " + key
+	if s.taken[k]+n > limit.Burst {
+		return 7 * time.Second
+	}
+	s.taken[k] += n
+	return 0
+}
+
+// TestLimitsAreShared: what one process has counted another one refuses, although
+// it has seen nothing itself; and a success gives back what it took.
+func TestLimitsAreShared(t *testing.T) {
+	t.Parallel()
+	common := fakeShared{map[string]int{}}
+	process := func() *fixture {
+		f := setup(t, func(c *Config) {
+			c.Shared = common
+			c.LoginsPerAccount = Limit{Burst: 2, Every: 30 * time.Second}
+		})
+		f.givePassword(t, bob)
+		return f
+	}
+	one, two := process(), process()
+	for range 5 {
+		_, err := one.Login(t.Context(), "bob", password, "192.0.2.1")
+		noError(t, err)
+	}
+	for range 2 {
+		_, err := one.Login(t.Context(), "bob", "wrong password", "192.0.2.1")
+		mustBe(t, "wrong password", err, events.CodeUnauthenticated, "")
+	}
+	_, err := two.Login(t.Context(), "bob", password, "192.0.2.2")
+	mustBe(t, "in another process", err, events.CodeRateLimited, "Try again in 7s")
+	for range 3 {
+		noError(t, one.AllowRegistration(t.Context(), "192.0.2.1"))
+	}
+	for range 2 {
+		noError(t, two.AllowRegistration(t.Context(), "192.0.2.1"))
+	}
+	mustBe(t, "the sixth", two.AllowRegistration(t.Context(), "192.0.2.1"), events.CodeRateLimited, "")
+	// What is shared may know less, after a restart of Redis: this process's own
+	// counts hold all the same.
+	clear(common.taken)
+	_, err = one.Login(t.Context(), "bob", password, "192.0.2.1")
+	mustBe(t, "after redis forgot", err, events.CodeRateLimited, "")
 }

@@ -32,7 +32,7 @@ func badLogin() *events.Error {
 // deactivated account (the same answer after the same time), CodeRateLimited
 // after too many failures, CodeUnavailable when too many sign in at once.
 func (s *Service) Login(ctx context.Context, username, password, address string) (Session, error) {
-	refund, err := s.chargeLogin(username, address)
+	refund, err := s.chargeLogin(ctx, username, address)
 	if err != nil {
 		return Session{}, err
 	}
@@ -254,7 +254,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	if p.TokenID != 0 {
 		return Session{}, events.Errorf(events.CodeForbidden, "An API token cannot change a password. Sign in with the password first.")
 	}
-	refund, err := s.chargeLogin(p.Actor.Name, address)
+	refund, err := s.chargeLogin(ctx, p.Actor.Name, address)
 	if err != nil {
 		return Session{}, err
 	}

@@ -135,7 +135,8 @@ func (s *Server) accountRoutes() {
 // the server's policy allows.
 func (s *Server) registerUser(c *call, in *struct{ Body registration }) (answer, error) {
 	b := &in.Body
-	if err := s.deps.Auth.AllowRegistration(c.peer()); err != nil {
+	if err := s.deps.Auth.AllowRegistration(c.ctx(), c.peer()); err != nil {
+		s.limited(ScopeRegistration)
 		return answer{}, err
 	}
 	if b.SetupToken != "" {
@@ -190,6 +191,9 @@ func (s *Server) makeUser(c *call, b *registration, admin bool) (answer, error) 
 }
 
 func (s *Server) session(c *call, got auth.Session, err error) (answer, error) {
+	if events.CodeOf(err) == events.CodeRateLimited {
+		s.limited(ScopeLogin)
+	}
 	if err != nil {
 		return answer{}, err
 	}

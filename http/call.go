@@ -27,13 +27,14 @@ type call struct {
 	id        string
 	principal auth.Principal
 	signedIn  bool
-	start     time.Time
+	// refused is why the credential is not good, once that is known.
+	refused error
+	start   time.Time
 	// body is the request's, kept only where an Idempotency-Key needs its sum.
 	body []byte
-	// For the Observer: what ends its span, the name of the limit that was met,
-	// and whether the request waits because it was asked to.
+	// For the Observer: what ends its span, and whether the request waits because
+	// it was asked to.
 	ended func(status int)
-	limit string
 	waits bool
 }
 
@@ -138,8 +139,12 @@ func (s *Server) signIn(c *call) error {
 	if token == "" {
 		return errSignIn
 	}
+	if c.refused != nil {
+		return c.refused
+	}
 	p, err := s.deps.Auth.Authenticate(c.ctx(), token)
 	if err != nil {
+		c.refused = err
 		return err
 	}
 	c.principal, c.signedIn = p, true

@@ -208,9 +208,6 @@ func (s *Server) fail(c *call, err error) {
 		p.NewerEvents, p.CurrentVersion, p.Since = with.NewerEvents, with.CurrentVersion, with.Since
 	}
 	p.RequestID = c.id
-	if e.Code == events.CodeRateLimited {
-		s.observeLimit(c)
-	}
 	h := c.gin.Writer.Header()
 	switch e.Code {
 	case events.CodeUnauthenticated:

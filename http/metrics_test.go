@@ -150,5 +150,5 @@ func TestObserver(t *testing.T) {
 	for range 20 {
 		a.do("POST", "/api/auth/login", "", `{"username":"nobody","password":"`+strings.Repeat("x", 12)+`"}`)
 	}
-	s.await(t, "limited sign_in")
+	s.await(t, "limited login")
 }

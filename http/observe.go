@@ -23,8 +23,7 @@ type Observer struct {
 	// Done is told of every reply. timed is false where the time says nothing
 	// about the server: a WebSocket, a stream, MCP, a wait that was asked for.
 	Done func(route, method string, status int, took time.Duration, timed bool)
-	// Limited is told of every reply 429 with the limit that was met: commands,
-	// sign_in, other.
+	// Limited is told of everything that a limit refused: ScopeRequests and so on.
 	Limited func(scope string)
 }
 
@@ -59,20 +58,11 @@ func (s *Server) observeEnd(c *call) {
 	s.cfg.Observer.Done(route, c.gin.Request.Method, status, time.Since(c.start), timed)
 }
 
-// observeLimit tells that a limit was met.
-func (s *Server) observeLimit(c *call) {
-	if s.cfg.Observer.Limited == nil {
-		return
+// limited tells that a limit was met.
+func (s *Server) limited(scope string) {
+	if s.cfg.Observer.Limited != nil {
+		s.cfg.Observer.Limited(scope)
 	}
-	scope := c.limit
-	switch {
-	case scope != "":
-	case strings.HasPrefix(c.gin.FullPath(), "/api/auth/"):
-		scope = "sign_in"
-	default:
-		scope = "other"
-	}
-	s.cfg.Observer.Limited(scope)
 }
 
 // metricsRoute serves Config.Metrics.

@@ -38,7 +38,7 @@ func (o op) write() bool { return o.method != http.MethodGet }
 type answer struct {
 	status   int    // 0 = the route's
 	view     any    // encoded as JSON
-	ready    []byte // JSON that is ready to send; wins over view
+	kept     *kept  // a reply that is ready to send; wins over view
 	version  int64  // for the ETag, 0 = none
 	variant  string // what may differ at the same version
 	location string
@@ -172,8 +172,8 @@ func (s *Server) answer(c *call, o *op, a *answer) {
 	case status == http.StatusNoContent:
 		c.gin.Writer.WriteHeader(status)
 		c.gin.Writer.WriteHeaderNow()
-	case a.ready != nil:
-		s.sendBytes(c, status, jsonType, a.ready)
+	case a.kept != nil:
+		s.sendKept(c, status, a)
 	default:
 		s.send(c, status, jsonType, a.view)
 	}

@@ -28,6 +28,9 @@ func (s *Server) routes() error {
 	if allow := s.cors(); allow != nil {
 		s.engine.Use(allow)
 	}
+	if s.cfg.Requests != nil {
+		s.engine.Use(s.limitRequests)
+	}
 	s.engine.NoRoute(s.noRoute)
 	s.engine.NoMethod(s.noMethod)
 
@@ -60,6 +63,7 @@ func (s *Server) routes() error {
 	s.bulkRoutes()
 	s.commentRoutes()
 	s.historyRoutes()
+	s.statisticsRoutes()
 	s.commandRoutes()
 	s.undoRoutes()
 	s.webhookRoutes()

@@ -91,6 +91,9 @@ type Config struct {
 	// its end, on the request's goroutine. None when nil.
 	Log       *slog.Logger
 	OnRequest func(*Request)
+	// Requests counts the requests of each principal, and of each address of
+	// callers without good credentials; nil = no limit.
+	Requests RequestLimit
 }
 
 func (c Config) withDefaults() Config {
@@ -149,7 +152,7 @@ type Server struct {
 	api     huma.API
 	http    *http.Server
 	feed    *live.Feed
-	shots   *snapshotCache
+	kept    *keptReplies
 	origins map[string]bool
 	started time.Time
 	// idBase and idNext make request ids: unique per process, cheap.
@@ -172,7 +175,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, deps: deps, log: cfg.Log,
-		started: time.Now(), idBase: newIDBase(), shots: newSnapshotCache(),
+		started: time.Now(), idBase: newIDBase(),
 		origins: make(map[string]bool, len(cfg.CORSOrigins)),
 	}
 	s.stopping, s.halt = context.WithCancel(context.Background())
@@ -180,6 +183,9 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		s.origins[strings.ToLower(o)] = true
 	}
 	var err error
+	if s.kept, err = newKeptReplies(); err != nil {
+		return nil, fmt.Errorf("http server: %w", err)
+	}
 	if s.feed, err = s.newFeed(); err != nil {
 		return nil, fmt.Errorf("http server: %w", err)
 	}

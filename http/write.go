@@ -76,7 +76,7 @@ func (s *Server) writeAs(c *call, meta commands.Meta, build shape, cmds ...comma
 		return answer{}, s.explain(c, err, cmds)
 	}
 	if _, beat := cmds[0].(commands.Heartbeat); beat && r.Ticket != nil {
-		s.shots.drop(r.Ticket.BoardID) // no event will tell
+		s.kept.drop(r.Ticket.BoardID) // no event will tell
 	}
 	return s.conclude(c, r, build)
 }
@@ -86,7 +86,7 @@ func (s *Server) writeAs(c *call, meta commands.Meta, build shape, cmds ...comma
 func (s *Server) charge(c *call, n int) error {
 	err := s.deps.Auth.AllowCommands(c.principal, n)
 	if err != nil {
-		c.limit = "commands"
+		s.limited(ScopeCommands)
 	}
 	if b := s.deps.Auth.CommandBudget(c.principal); b.Limit > 0 {
 		// draft-ietf-httpapi-ratelimit-headers: quota and window; rest and when

@@ -71,7 +71,7 @@ func (c *child) start() {
 	_, port, _ := net.SplitHostPort(c.addr)
 	cmd := exec.Command(c.bin, "serve")
 	cmd.Dir = c.dir
-	cmd.Env = append(append(os.Environ(), "DATA_DIR="+c.dir, "PORT="+port, "HOST=127.0.0.1", "LOG_LEVEL=warn"), c.env...)
+	cmd.Env = append(append(os.Environ(), "DATA_DIR="+c.dir, "PORT="+port, "HOST=127.0.0.1", "LOG_LEVEL=warn", "RATE_LIMIT_REQUESTS_PER_MINUTE=0"), c.env...)
 	c.out = &bytes.Buffer{}
 	cmd.Stderr = c.out
 	stdout, err := cmd.StdoutPipe()

@@ -22,6 +22,7 @@ import (
 
 	"github.com/agent-kanban/agent-kanban/auth"
 	"github.com/agent-kanban/agent-kanban/http/webhook"
+	"github.com/agent-kanban/agent-kanban/ops/shared"
 	"github.com/agent-kanban/agent-kanban/ops/tracing"
 )
 
@@ -219,8 +220,8 @@ func (c *config) validate(known map[string]bool) []error {
 	check("DB_SYNCHRONOUS", c.Synchronous == "FULL" || c.Synchronous == "NORMAL", "%q: want FULL or NORMAL", c.Synchronous)
 	check("NATS_URL", c.NATSURL == "", "this version runs its own NATS only; leave it empty")
 	check("NATS_LISTEN", c.NATSListen == "", "this version has no NATS listener; leave it empty")
-	check("REDIS_URL", c.RedisURL == "" || address(c.RedisURL, "redis", "rediss"),
-		"want an address like redis://localhost:6379/0")
+	err = shared.CheckURL(c.RedisURL)
+	check("REDIS_URL", c.RedisURL == "" || err == nil, "%v", err)
 	for name, n := range map[string]int{
 		"ACCESS_TOKEN_EXPIRE_MINUTES": c.AccessMinutes, "REFRESH_TOKEN_EXPIRE_DAYS": c.RefreshDays,
 		"RATE_LIMIT_BURST": c.RateBurst, "MEMORY_THRESHOLD_MB": c.MemoryMB, "MONITORING_INTERVAL_SECONDS": c.MonitorSeconds,

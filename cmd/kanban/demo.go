@@ -84,6 +84,7 @@ func (a *app) demoServer(dir string, port int) (*server, error) {
 	cfg.DataDir, cfg.Port, cfg.LogLevel = dir, port, slog.LevelError
 	cfg.Synchronous = "NORMAL" // nobody will miss it after a power cut
 	cfg.AgentPerMinute = 0     // at --speed 0 its agents are runaways
+	cfg.RatePerMinute = 0
 	s := newServer(cfg, true, a.stderr)
 	s.minLease = demoLease
 	return s, nil

@@ -305,6 +305,9 @@ func (s *server) degraded() []string {
 	if status := s.runner.Status(); status.Error != "" || status.Stopped || len(status.Parked) > 0 {
 		missing = append(missing, "read_model")
 	}
+	if s.shared.Status().Degraded() {
+		missing = append(missing, "redis")
+	}
 	for _, a := range s.monitor.Alerts() {
 		if !slices.Contains(missing, a.Name) {
 			missing = append(missing, a.Name)

@@ -21,6 +21,7 @@ import (
 	"github.com/agent-kanban/agent-kanban/http/webhook"
 	"github.com/agent-kanban/agent-kanban/ops/metrics"
 	"github.com/agent-kanban/agent-kanban/ops/monitor"
+	"github.com/agent-kanban/agent-kanban/ops/shared"
 	"github.com/agent-kanban/agent-kanban/ops/tracing"
 	"github.com/agent-kanban/agent-kanban/projections"
 	"github.com/agent-kanban/agent-kanban/readmodel"
@@ -50,6 +51,7 @@ type server struct {
 
 	lock      *sqlstore.FileLock
 	db        *sqlstore.DB
+	shared    *shared.Shared
 	nats      *embedded.Server
 	tail      *bus.Tail
 	relay     *bus.Relay
@@ -87,7 +89,7 @@ func (s *server) URL() string { return s.http.URL() }
 // start, not what was started.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.startObserving, s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks,
+		s.startObserving, s.openLog, s.startShared, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks,
 		s.newMonitor, s.startHTTP, s.startMonitor,
 	} {
 		if err := step(ctx); err != nil {
@@ -166,6 +168,19 @@ func (s *server) fresh(path string) (bool, error) {
 		fmt.Errorf("%s is missing, but a server has run here before (%s is there): nothing was started", path, strings.Join(traces, ", ")),
 		"restore the database, correct DATA_DIR, or kanban serve --new to begin an empty log",
 	}
+}
+
+// startShared looks for Redis where one is configured, and goes on without.
+func (s *server) startShared(ctx context.Context) (err error) {
+	s.shared, err = shared.New(shared.Config{URL: s.cfg.RedisURL, Prefix: "kanban:" + s.db.LogID() + ":", Logger: s.logs.Log})
+	if err != nil {
+		return err
+	}
+	s.onClose(func(context.Context) error { return s.shared.Stop() })
+	if s.cfg.RedisURL != "" {
+		s.redis = func(context.Context) error { return s.shared.Status().Err() }
+	}
+	return s.shared.Start(ctx)
 }
 
 // startBus runs NATS in this process and copies the log into it.
@@ -325,7 +340,7 @@ func (s *server) startAccounts(ctx context.Context) (err error) {
 		AccessTTL:  time.Duration(s.cfg.AccessMinutes) * time.Minute,
 		RefreshTTL: time.Duration(s.cfg.RefreshDays) * 24 * time.Hour,
 		// People have no such limit: they stop by themselves.
-		AgentCommands: s.cfg.agentCommands(),
+		AgentCommands: s.cfg.agentCommands(), Shared: sharedLimits{s.shared},
 	}, s.db, users{s.queries})
 	if err != nil {
 		return err
@@ -343,12 +358,16 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	requests, err := newRequestLimit(s.shared, s.cfg.RatePerMinute, s.cfg.RateBurst)
+	if err != nil {
+		return err
+	}
 	s.http, err = kanbanhttp.New(kanbanhttp.Config{
 		Addr: s.cfg.address(), CORSOrigins: s.cfg.CORSOrigins, TrustedProxies: s.cfg.TrustedProxies,
 		TLSCert: s.cfg.TLSCert, TLSKey: s.cfg.TLSKey, Autocert: s.cfg.TLSAutocert, CertDir: filepath.Join(s.cfg.DataDir, "certificates"),
 		Version: release(), Degraded: s.degraded, Down: s.down, Details: s.details(), Alerts: s.alerts,
 		RegistrationClosed: s.cfg.Registration == "closed", Log: s.logs.Log, OnRequest: func(r *kanbanhttp.Request) { s.logs.Request((*logs.Request)(r)) },
-		Metrics: s.metrics.Handler(), MetricsToken: s.cfg.MetricsToken, Observer: s.observeHTTP(),
+		Metrics: s.metrics.Handler(), MetricsToken: s.cfg.MetricsToken, Observer: s.observeHTTP(), Requests: requests,
 	}, kanbanhttp.Deps{
 		Commands: s.sequencer, Queries: s.queries, Auth: s.accounts, Setup: setup, Log: s.db,
 		Watermark: s.watermark, Timeline: timeline{s.db},

@@ -24,7 +24,7 @@ func (a *app) ticketCommand() *cobra.Command {
 		a.ticketCreate(), a.ticketList(), a.ticketShow(), a.ticketMove(), a.ticketEdit(), a.ticketAssign(),
 		a.ticketArchive(), a.ticketRestore(), a.ticketDelete(), a.ticketHistory(),
 		a.ticketPlan(), a.ticketDepend(), a.ticketChecklist(), a.ticketCheck(), a.ticketEvidence(),
-		a.ticketRequestApproval(), a.ticketApprove(), a.ticketReject(), a.ticketUsage(),
+		a.ticketRequestApproval(), a.ticketApprove(), a.ticketReject(), a.ticketUsage(), a.ticketStats(),
 	)
 	return cmd
 }

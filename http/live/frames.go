@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -38,6 +39,11 @@ func (se *session) receive(text []byte) {
 	if se.userID() == 0 {
 		se.refuse(events.CodeUnauthenticated, `Send {"type":"auth","token":…} first.`)
 		se.close(CloseUnauthenticated, "send credentials first")
+		return
+	}
+	if err := se.feed.cfg.Allow(ctx, se.who()); err != nil {
+		e := userError(err)
+		se.frame("error", map[string]any{"code": e.Code, "message": e.Message, "retry_after": math.Ceil(e.RetryAfter.Seconds())})
 		return
 	}
 	switch in.Type {

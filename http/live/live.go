@@ -28,6 +28,9 @@ type Config struct {
 	OriginAllowed func(r *http.Request) bool
 	// Refuse answers a handshake that is none. Required.
 	Refuse func(w http.ResponseWriter, r *http.Request, e *events.Error)
+	// Allow counts a frame of a client that is signed in and returns
+	// CodeRateLimited for one too many; nil = no limit.
+	Allow func(ctx context.Context, p auth.Principal) error
 	// Taken is told of every batch, before the sessions are; nil = nobody.
 	Taken func(batch []events.Envelope)
 	Log   *slog.Logger // nil = none
@@ -45,6 +48,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Backlog == 0 {
 		c.Backlog = 4 << 20
+	}
+	if c.Allow == nil {
+		c.Allow = func(context.Context, auth.Principal) error { return nil }
 	}
 	if c.Taken == nil {
 		c.Taken = func([]events.Envelope) {}

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -143,6 +145,7 @@ func (d *door) admitted(w http.ResponseWriter, r *http.Request, c *client.Client
 	case e.Code == events.CodeForbidden || e.Code == events.CodePaused:
 		refuse(w, http.StatusForbidden, e.Code, e.Message)
 	case e.Code == events.CodeRateLimited:
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(max(e.RetryAfter.Seconds(), 1)))))
 		refuse(w, http.StatusTooManyRequests, e.Code, e.Message)
 	default:
 		refuse(w, http.StatusServiceUnavailable, e.Code, e.Message)

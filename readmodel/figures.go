@@ -1,0 +1,243 @@
+package readmodel
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/agent-kanban/agent-kanban/events"
+)
+
+// stay is one stay of a ticket in a column.
+type stay struct {
+	id, ticket, column int64
+	entered            time.Time
+	left               *time.Time
+}
+
+// claim is one claim of a ticket.
+type claim struct {
+	id, ticket, user int64
+	name             string
+	at               time.Time
+	ended            *time.Time
+	outcome          string
+}
+
+// figured is a ticket as statistics need it.
+type figured struct {
+	id, column        int64
+	key, priority     string
+	assignee          *string
+	archived, blocked bool
+	held              bool
+	created, entered  time.Time
+	stays             []stay
+	claims            []claim
+}
+
+// course is the course of one ticket over the columns.
+type course struct {
+	done   *time.Time // when it last came to be done; nil = it is not
+	begun  *time.Time // of the work
+	rework []int64    // positions at which it came back
+}
+
+func courseOf(t *figured, kinds map[int64]events.ColumnKind) course {
+	var c course
+	begin := func(at time.Time) {
+		if c.begun == nil || at.Before(*c.begun) {
+			c.begun = &at
+		}
+	}
+	before := events.ColumnKind("")
+	for i := range t.stays {
+		s := &t.stays[i]
+		kind := kinds[s.column]
+		switch kind {
+		case events.Done:
+			if before != events.Done {
+				c.done = &s.entered
+			}
+		case events.Active:
+			begin(s.entered)
+		}
+		if (before == events.Review || before == events.Done) && (kind == events.Backlog || kind == events.Active || kind == events.Blocked) {
+			c.rework = append(c.rework, s.id)
+		}
+		before = kind
+	}
+	if kinds[t.column] != events.Done {
+		c.done = nil
+	}
+	for i := range t.claims {
+		begin(t.claims[i].at)
+	}
+	return c
+}
+
+func (c *course) lead(t *figured) (float64, bool) {
+	if c.done == nil {
+		return 0, false
+	}
+	return c.done.Sub(t.created).Seconds(), true
+}
+
+func (c *course) cycle() (float64, bool) {
+	if c.done == nil || c.begun == nil || c.begun.After(*c.done) {
+		return 0, false
+	}
+	return c.done.Sub(*c.begun).Seconds(), true
+}
+
+// figures is what statistics of a board, or of one ticket, are made of: of one
+// moment of the log.
+type figures struct {
+	position int64
+	asOf     time.Time
+	columns  []Column
+	kinds    map[int64]events.ColumnKind
+	tickets  []*figured // by id
+}
+
+const (
+	figuredTickets = `SELECT id, column_id, key, priority, assignee, archived, open_deps > 0, lease_fence IS NOT NULL, created_at, column_entered_at
+		FROM tickets WHERE %s`
+	ticketStays  = `SELECT id, ticket_id, column_id, entered_at, left_at FROM stays WHERE %s`
+	ticketClaims = `SELECT id, ticket_id, user_id, name, claimed_at, ended_at, coalesce(outcome, '') FROM claims WHERE %s`
+)
+
+// figures reads a board where ticket is 0, else the ticket alone. A clock that
+// goes back must not make an age negative, so asOf is no earlier than anything
+// that it is compared with.
+func (q *Queries) figures(ctx context.Context, tx bun.Tx, board, ticket int64, now time.Time) (*figures, error) {
+	f := &figures{asOf: now.UTC().Truncate(time.Microsecond), kinds: map[int64]events.ColumnKind{}}
+	err := tx.StmtContext(ctx, q.stmt.position).QueryRowContext(ctx).Scan(&f.position) //nolint:sqlclosecheck // ends with the transaction
+	if err != nil {
+		return nil, err
+	}
+	if f.columns, err = q.columns(ctx, tx.Tx, board); err != nil {
+		return nil, err
+	}
+	for _, c := range f.columns {
+		f.kinds[c.ID] = c.Kind
+	}
+	own, other, id := "board_id = ?", "board_id = ?", board
+	if ticket != 0 {
+		own, other, id = "id = ?", "ticket_id = ?", ticket
+	}
+	byID := map[int64]*figured{}
+	err = eachRow(ctx, tx, fmt.Sprintf(figuredTickets, own), id, func(scan func(...any) error) error {
+		t, created, entered := &figured{}, "", ""
+		err := scan(&t.id, &t.column, &t.key, &t.priority, &t.assignee, &t.archived, &t.blocked, &t.held, &created, &entered)
+		if err != nil {
+			return err
+		}
+		if err := parseInto(&t.created, created, &t.entered, entered); err != nil {
+			return err
+		}
+		f.later(t.created, t.entered)
+		byID[t.id], f.tickets = t, append(f.tickets, t)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(f.tickets, func(a, b *figured) int { return cmp.Compare(a.id, b.id) })
+	err = eachRow(ctx, tx, fmt.Sprintf(ticketStays, other), id, func(scan func(...any) error) error {
+		var s stay
+		var entered string
+		var left sql.NullString
+		if err := scan(&s.id, &s.ticket, &s.column, &entered, &left); err != nil {
+			return err
+		}
+		t := byID[s.ticket]
+		if t == nil {
+			return nil // of a ticket that was deleted
+		}
+		var err error
+		if s.left, err = parseOptional(left); err != nil {
+			return err
+		}
+		if err := parseInto(&s.entered, entered); err != nil {
+			return err
+		}
+		f.later(s.entered)
+		t.stays = append(t.stays, s)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = eachRow(ctx, tx, fmt.Sprintf(ticketClaims, other), id, func(scan func(...any) error) error {
+		var c claim
+		var at string
+		var ended sql.NullString
+		if err := scan(&c.id, &c.ticket, &c.user, &c.name, &at, &ended, &c.outcome); err != nil {
+			return err
+		}
+		t := byID[c.ticket]
+		if t == nil {
+			return nil
+		}
+		var err error
+		if c.ended, err = parseOptional(ended); err != nil {
+			return err
+		}
+		t.claims = append(t.claims, c)
+		return parseInto(&t.claims[len(t.claims)-1].at, at)
+	})
+	for _, t := range f.tickets {
+		slices.SortFunc(t.stays, func(a, b stay) int { return cmp.Compare(a.id, b.id) })
+		slices.SortFunc(t.claims, func(a, b claim) int { return cmp.Compare(a.id, b.id) })
+	}
+	return f, err
+}
+
+func (f *figures) later(times ...time.Time) {
+	for _, t := range times {
+		if t.After(f.asOf) {
+			f.asOf = t
+		}
+	}
+}
+
+// eachRow runs fn for each row.
+func eachRow(ctx context.Context, tx bun.Tx, text string, arg any, fn func(scan func(...any) error) error) error {
+	rows, err := tx.Tx.QueryContext(ctx, text, arg)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := fn(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// parseInto reads times: where to, text, where to, text, and so on.
+func parseInto(pairs ...any) error {
+	for i := 0; i < len(pairs); i += 2 {
+		t, err := ParseTime(pairs[i+1].(string))
+		if err != nil {
+			return err
+		}
+		*pairs[i].(*time.Time) = t
+	}
+	return nil
+}
+
+func parseOptional(text sql.NullString) (*time.Time, error) {
+	if !text.Valid {
+		return nil, nil
+	}
+	t, err := ParseTime(text.String)
+	return &t, err
+}
