@@ -205,7 +205,7 @@ func withoutData(e *events.Envelope) []byte {
 	bare := events.Envelope{
 		Position: e.Position, Stream: e.Stream, Version: e.Version, Type: e.Type, Schema: e.Schema, ID: e.ID,
 		RecordedAt: e.RecordedAt, Actor: e.Actor, CommandID: e.CommandID, CorrelationID: e.CorrelationID,
-		CausationID: e.CausationID, BoardID: e.BoardID, TicketID: e.TicketID, DataSHA: e.DataSHA, Hash: e.Hash,
+		CausationID: e.CausationID, BoardID: e.BoardID, TicketID: e.TicketID, DataSHA: e.DataSHA, Hash: e.Hash, Chain: e.Chain, ActorSHA: e.ActorSHA,
 	}
 	return bare.JSON()
 }
