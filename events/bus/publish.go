@@ -105,6 +105,9 @@ func (r *Relay) copy(ctx context.Context, position int64) error {
 		case err := <-ended:
 			return err
 		case p.pending = <-more:
+			if r.forgets(p.pending) {
+				return &demanded{reasonRedacted}
+			}
 		case answer := <-answers:
 			if err := p.answer(answer); err != nil {
 				return err
