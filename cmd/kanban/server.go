@@ -67,7 +67,7 @@ func (s *server) URL() string { return s.http.URL() }
 // start, not what was started.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startHTTP,
+		s.openLog, s.startBus, s.startSequencer, s.startProjections, s.finishRedaction, s.startAccounts, s.startWebhooks, s.startHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -321,7 +321,7 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 		Commands: s.sequencer, Queries: s.queries, Auth: s.accounts, Setup: setup, Log: s.db,
 		Watermark: s.watermark, Timeline: timeline{s.db},
 		Subscribe: func(after int64) kanbanhttp.Subscription { return s.tail.Subscribe(after) },
-		Webhooks:  s.webhooks, MCP: tools,
+		Webhooks:  s.webhooks, MCP: tools, Clean: s.clean,
 	})
 	if err != nil {
 		return err

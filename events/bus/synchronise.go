@@ -78,6 +78,8 @@ func (r *Relay) synchronise(ctx context.Context, demand string) (position int64,
 		if last < head.Position {
 			r.config.Logger.Info("stream is behind the log and is filled up", "from", last+1, "to", head.Position)
 		}
+		// It got past redactions only by being made anew, see forgets.
+		r.forgotten.reached(last)
 		return last, nil
 	}
 	return r.rebuild(ctx, head.Position, reason)
