@@ -16,8 +16,8 @@ import (
 // not part of POST /api/commands, because whoever asks must also wait until
 // nothing is left of what was removed.
 type Redact struct {
-	Ticket Ref   `json:"ticket,omitempty"`
-	User   Ref   `json:"user,omitempty"`
+	Ticket Ref `json:"ticket,omitempty"`
+	User   Ref `json:"user,omitempty"`
 	// Comment is the id of one.
 	Comment int64 `json:"comment,omitempty"`
 	From    int64 `json:"from,omitempty"`
