@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/agent-kanban/agent-kanban/commands"
@@ -94,6 +95,7 @@ func (s *Server) redact(c *call, in *struct{ Body redactionOrder }) (answer, err
 			}
 		}
 	}
+	s.redacted.Store(r.Position) // before the feed comes to it
 	view.More = len(view.Events) >= commands.MaxRedacted
 	wait, cancel := context.WithTimeout(context.WithoutCancel(c.ctx()), redactionWait)
 	defer cancel()
@@ -134,4 +136,27 @@ func (s *Server) forget(ctx context.Context, tx *sql.Tx, r commands.Receipt) err
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// noteRedactions follows the log.
+func (s *Server) noteRedactions(batch []events.Envelope) {
+	for i := range batch {
+		if batch[i].Type == events.TypeDataRedacted {
+			s.redacted.Store(batch[i].Position)
+		}
+	}
+}
+
+// sinceRedaction is the variant of an ETag: what a client has kept from before a
+// redaction is not what it would get now, even where no version moved on, as that
+// of a ticket whose assignee was erased.
+func (s *Server) sinceRedaction(variant string) string {
+	position := s.redacted.Load()
+	switch {
+	case position == 0:
+		return variant
+	case variant == "":
+		return "r" + strconv.FormatInt(position, 10)
+	}
+	return variant + ".r" + strconv.FormatInt(position, 10)
 }

@@ -86,3 +86,24 @@ func TestRedaction(t *testing.T) {
 		}
 	}
 }
+
+// A client that kept a ticket from before asks again and is not told that it has
+// the newest: the assignee's name is another one, though the ticket is as it was.
+func TestRedactionVoidsETags(t *testing.T) {
+	t.Parallel()
+	a := newApp(t)
+	id := a.board("olga:agent")
+	root, ann := a.user("root", true), a.user("ann", false)
+	a.ticket(ann, id, "One")
+	a.do("POST", "/api/tickets/WEB-1/assign", ann, `{"assignee":"olga"}`).want(200)
+	tag := a.do("GET", "/api/tickets/WEB-1", ann, "").want(200).header.Get("ETag")
+	a.do("GET", "/api/tickets/WEB-1", ann, "", "If-None-Match: "+tag).want(304)
+	a.do("POST", "/api/redactions", root, `{"user":"olga","reason":"test"}`).want(200)
+	r := a.do("GET", "/api/tickets/WEB-1", ann, "", "If-None-Match: "+tag).want(200)
+	if strings.Contains(r.body, "olga") || !strings.Contains(r.body, "deleted user ") {
+		t.Errorf("ticket: %s", r.body)
+	}
+	newer := r.header.Get("ETag")
+	a.do("GET", "/api/tickets/WEB-1", ann, "", "If-None-Match: "+newer).want(304)
+	a.do("PATCH", "/api/tickets/WEB-1", ann, `{"title":"Two"}`, "If-Match: "+newer).want(200)
+}

@@ -172,6 +172,9 @@ func (v *Verification) events(ctx context.Context, log events.Reader, opts Verif
 		switch _, err := e.Payload(); {
 		case errors.Is(err, events.ErrRedacted):
 			v.Redacted++
+			if _, ok := emptied[e.Position]; ok {
+				v.problem(e.Position, CheckRedaction, "what its redaction left is missing")
+			}
 		case err == nil && e.Redacted():
 			v.Redacted++
 			v.redacted(e, emptied)
