@@ -257,3 +257,65 @@ func TestRedactionLeavesNothing(t *testing.T) {
 		t.Errorf("verify: %+v (%v)", v, err)
 	}
 }
+
+// A process that died right after it had committed a redaction: the next start
+// finishes it, in the read model, the stream and the files, before it serves.
+func TestStartFinishesARedaction(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := newTestServer(t, dir)
+	if err := s.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, setup, _ := strings.Cut(s.setup, "#token=")
+	admin := signedIn(t, s, "pat", setup)
+	mustRun(t, admin, commands.CreateBoard{Name: "Website", Key: "WEB"})
+	mustRun(t, admin, commands.CreateTicket{Board: "WEB", Title: "Quetzalcoatlus", Description: strings.Repeat("Quetzalcoatlus ", 1000)})
+	if err := s.close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+
+	// When the log alone has it.
+	path := filepath.Join(dir, "agent_kanban.db")
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sequencer, err := commands.New(commands.Config{Store: db})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sequencer.Start()
+	_, err = sequencer.Do(t.Context(), commands.Meta{Actor: events.SystemActor, Trusted: true}, commands.Redact{Ticket: "WEB-1", Reason: "test"})
+	sequencer.Stop()
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if files := found(t, dir, secretWord); len(files) < 2 {
+		t.Fatalf("the word is in %v only: there is nothing to finish", files)
+	}
+
+	s = newTestServer(t, dir)
+	if err := s.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	head, err := s.db.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.relay.Forgotten(t.Context(), head.Position); err != nil {
+		t.Fatal(err)
+	}
+	if position, err := s.db.Unclean(t.Context()); position != 0 || err != nil {
+		t.Errorf("unclean at %d (%v), want it finished", position, err)
+	}
+	if files := foundLive(t, dir, secretWord); len(files) > 0 {
+		t.Errorf("the word is still in %v", files)
+	}
+	if err := s.close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if files := found(t, dir, secretWord); len(files) > 0 {
+		t.Errorf("after the stop the word is in %v", files)
+	}
+}
