@@ -72,20 +72,6 @@ type eventReader interface {
 	Read(ctx context.Context, q events.Query) ([]events.Envelope, error)
 }
 
-// User is whose name goes, 0 and "" where it is no redaction of a user.
-func (p *RedactionPlan) User() (id int64, name string) { return p.userID, p.userName }
-
-// Boards are those with events that change, sorted.
-func (p *RedactionPlan) Boards() []int64 {
-	seen := map[int64]bool{}
-	for g := range p.groups {
-		if g.board != 0 {
-			seen[g.board] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(seen))
-}
-
 // PlanRedaction finds out what a redaction would empty, without changing
 // anything. Who may ask is for the caller to decide. A user is looked for in the
 // whole log, which takes seconds per million events.
