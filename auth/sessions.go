@@ -303,3 +303,15 @@ func (s *Service) DeleteExpired(ctx context.Context) (deleted int64, err error) 
 	}
 	return deleted, nil
 }
+
+// EraseUser forgets everything about a user in tx, which is that of the
+// redaction: password, sessions, API tokens and their names. Call Forget after
+// the commit.
+func (s *Service) EraseUser(ctx context.Context, tx *sql.Tx, userID int64) error {
+	for _, table := range []string{"credentials", "refresh_tokens", "api_tokens"} {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE user_id = ?", userID); err != nil {
+			return fmt.Errorf("erase user %d from %s: %w", userID, table, err)
+		}
+	}
+	return nil
+}

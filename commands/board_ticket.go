@@ -119,6 +119,8 @@ func (t *Ticket) evolveWork(e *events.Envelope, fact events.Event) bool {
 		t.Approval = &Approval{State: ApprovalRejected, Version: f.Version, By: e.Actor.Name, At: e.RecordedAt, Note: f.Note}
 	case events.ApprovalWithdrawn:
 		t.Approval = nil
+	case events.DataRedacted:
+		// The ticket reads differently now.
 	case nil:
 		return e.Type != events.TypeUsageRecorded
 	default: // usage counts elsewhere

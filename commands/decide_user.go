@@ -38,6 +38,9 @@ func (d *decision) registerUser(c RegisterUser) ([]decided, error) {
 	if Ref(c.Name).ID() != 0 || strings.EqualFold(c.Name, events.SystemActor.Name) {
 		check.fail("username", "must not be a number or \"system\"")
 	}
+	if events.LooksErased(c.Name) || events.LooksErased(c.DisplayName) {
+		check.fail("username", "must not begin like the name of a user that was erased")
+	}
 	if c.Kind != events.Human && c.Kind != events.Agent {
 		check.fail("kind", "must be human or agent")
 	}

@@ -246,7 +246,9 @@ func (s *Sequencer) run() {
 				break more
 			}
 		}
-		s.process(batch)
+		for _, part := range byThemselves(batch) {
+			s.process(part)
+		}
 		for _, c := range batch {
 			close(c.done)
 		}
@@ -332,6 +334,9 @@ func (s *Sequencer) attempt(batch []*call, again bool) (err error) {
 	}
 	if err := b.commit(); err != nil {
 		return err
+	}
+	if b.forget {
+		s.state = newState(s.cfg.Store.LogID())
 	}
 	if len(b.pending) > 0 {
 		s.cfg.Observer.committed(batch)

@@ -215,7 +215,8 @@ func (w *work) loadBoard(id int64) (*board, error) {
 // have appended.
 func (w *work) catchUp() error {
 	s := w.state
-	if s.directory == nil {
+	cached := s.directory != nil
+	if !cached {
 		if err := w.loadDirectory(); err != nil {
 			return err
 		}
@@ -224,6 +225,11 @@ func (w *work) catchUp() error {
 		for e, err := range events.All(w.ctx, w.tx, events.Query{After: s.head.Position}) {
 			if err != nil {
 				return fmt.Errorf("catch up: %w", err)
+			}
+			if e.Type == events.TypeDataRedacted && cached {
+				// Another process has redacted: what is folded may hold it.
+				*s = *newState(s.logID)
+				return w.catchUp()
 			}
 			s.evolve(e)
 			w.folded++

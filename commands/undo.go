@@ -25,6 +25,9 @@ func (w *work) undoCommand(c *call, cmd UndoCommand) error {
 			byBoard[e.BoardID] = append(byBoard[e.BoardID], *e)
 		}
 	}
+	if slices.ContainsFunc(slices.Concat(slices.Collect(maps.Values(byBoard))...), func(e events.Envelope) bool { return e.Type == events.TypeDataRedacted }) {
+		return events.Errorf(events.CodeConflict, "A redaction cannot be undone: what it removed is gone.")
+	}
 	if len(byBoard[0]) > 0 {
 		return events.Errorf(events.CodeInvalid, "What was done to accounts and tokens cannot be undone. Change it back instead.")
 	}
@@ -211,7 +214,7 @@ func (u *undo) leaveOutUndone() error {
 		}
 	}
 	u.doomed = slices.DeleteFunc(u.doomed, func(e events.Envelope) bool {
-		return undone[e.CommandID] || e.Type == events.TypeCommandsUndone
+		return undone[e.CommandID] || e.Type == events.TypeCommandsUndone || e.Type == events.TypeDataRedacted
 	})
 	for i := range u.doomed {
 		delete(u.void, u.doomed[i].CommandID)
@@ -244,7 +247,7 @@ func (u *undo) isDoomed(e *events.Envelope) bool {
 // counts reports whether an event that is not to be undone stands in the way of
 // undoing an earlier one of the same ticket or board.
 func (u *undo) counts(e *events.Envelope) bool {
-	return !u.void[e.CommandID] && e.Actor.Kind != events.System && e.Type != events.TypeUsageRecorded
+	return !u.void[e.CommandID] && e.Actor.Kind != events.System && e.Type != events.TypeUsageRecorded && e.Type != events.TypeDataRedacted
 }
 
 func builtOn(what string, e *events.Envelope) error {

@@ -27,6 +27,7 @@ type work struct {
 	hooks   []*call
 	touched map[int64]struct{} // boards with pending events
 	folded  int                // events read to catch up
+	forget  bool               // what is folded holds what a redaction has removed
 	again   bool               // a retry: what failed before may have been committed
 }
 
@@ -73,6 +74,9 @@ func alone(cmds []Command) error {
 	for _, cmd := range cmds {
 		if _, beat := cmd.(Heartbeat); beat && len(cmds) > 1 {
 			return events.Errorf(events.CodeInvalid, "A heartbeat stands alone. Send it by itself.")
+		}
+		if _, redact := cmd.(Redact); redact && len(cmds) > 1 {
+			return events.Errorf(events.CodeInvalid, "A redaction stands alone. Send it by itself.")
 		}
 	}
 	return nil
@@ -146,6 +150,9 @@ func (w *work) repeat(c *call, rec events.CommandRecord) (refusal, err error) {
 func (w *work) carryOutOne(c *call, cmd Command) error {
 	if undo, ok := cmd.(UndoCommand); ok {
 		return w.undoCommand(c, undo)
+	}
+	if redact, ok := cmd.(Redact); ok {
+		return w.redact(c, redact)
 	}
 	if undo, ok := cmd.(UndoActor); ok {
 		return w.undoActor(c, undo)
@@ -282,7 +289,9 @@ func (w *work) finish(c *call, actor string, first int) {
 		r.Stream, r.Version = last.Stream, last.Version
 		rec.First, rec.Stream, rec.Version = own[0].Position, last.Stream, last.Version
 	}
-	w.picture(c, &r)
+	if !w.forget {
+		w.picture(c, &r)
+	}
 	if _, beat := c.commands[0].(Heartbeat); !beat && (!c.generated || len(r.Events) > 0) {
 		w.records = append(w.records, rec)
 	}
@@ -382,8 +391,10 @@ func (w *work) commit() error {
 	if len(w.pending)+len(w.records)+len(w.beats)+len(w.hooks) == 0 && w.folded < foldedMany {
 		return w.tx.Rollback()
 	}
-	if err := w.saveSnapshots(); err != nil {
-		return err
+	if !w.forget {
+		if err := w.saveSnapshots(); err != nil {
+			return err
+		}
 	}
 	if err := w.tx.Commit(); err != nil {
 		return err

@@ -42,15 +42,20 @@ func Seal(head Head, e Envelope, fact Event) (Envelope, error) {
 	e.Position = head.Position + 1
 	e.Type, e.Schema, e.Data, e.payload = fact.Type(), schema, data, fact
 	e.RecordedAt = e.RecordedAt.UTC().Truncate(time.Microsecond)
-	e.DataSHA = sum(data)
+	e.DataSHA, e.Chain = sum(data), newestChain
 	e.Hash = e.chain(head.Hash)
 	return e, nil
 }
 
+// newestChain is the form that new events are sealed with; see Envelope.Chain.
+const newestChain = 2
+
 // chain computes the link: SHA-256(previous hash ‖ canonical form), where the
 // canonical form is every column but data, in the order of the struct, integers
 // as 8 bytes big-endian, text as its length (4 bytes) and its bytes. Data takes
-// part through DataSHA, so that a redacted event still verifies.
+// part through DataSHA, so that a redacted event still verifies. In form 2 the
+// number of the form comes first, and the sum of the actor's name (32 bytes)
+// stands where the name did.
 func (e *Envelope) chain(previous Hash) Hash {
 	buf := make([]byte, 0, 512)
 	number := func(n int64) { buf = binary.BigEndian.AppendUint64(buf, uint64(n)) }
@@ -59,6 +64,9 @@ func (e *Envelope) chain(previous Hash) Hash {
 		buf = append(buf, s...)
 	}
 	buf = append(buf, previous[:]...)
+	if e.Chain > 1 {
+		number(int64(e.Chain))
+	}
 	number(e.Position)
 	text(e.Stream)
 	number(e.Version)
@@ -68,7 +76,12 @@ func (e *Envelope) chain(previous Hash) Hash {
 	number(e.RecordedAt.UnixMicro())
 	text(string(e.Actor.Kind))
 	number(e.Actor.ID)
-	text(e.Actor.Name)
+	if e.Chain > 1 {
+		name := e.nameSHA()
+		buf = append(buf, name[:]...)
+	} else {
+		text(e.Actor.Name)
+	}
 	text(e.CommandID)
 	text(e.CorrelationID)
 	text(e.CausationID)
@@ -78,15 +91,28 @@ func (e *Envelope) chain(previous Hash) Hash {
 	return sha256.Sum256(buf)
 }
 
+// nameSHA is the sum of the name that the actor had when the event was sealed.
+func (e *Envelope) nameSHA() Hash {
+	if e.ActorSHA != (Hash{}) {
+		return e.ActorSHA
+	}
+	return sum([]byte(e.Actor.Name))
+}
+
 // Check reports whether e is the event that follows head: the next position, a
-// hash that continues the chain, and data that matches its sum. The error wraps
-// ErrChainBroken and names the position.
+// hash that continues the chain, and data that matches its sum. Data and the
+// actor's name may have been redacted, the name by one thing only: ErasedName.
+// The error wraps ErrChainBroken and names the position.
 func Check(head Head, e *Envelope) error {
 	switch {
 	case e.Position != head.Position+1:
 		return fmt.Errorf("position %d: follows %d: %w", e.Position, head.Position, ErrChainBroken)
 	case !e.Redacted() && sum(e.Data) != e.DataSHA:
 		return fmt.Errorf("position %d: the data was changed: %w", e.Position, ErrChainBroken)
+	case e.Chain > newestChain:
+		return fmt.Errorf("position %d: sealed in form %d, which this version does not know: %w", e.Position, e.Chain, ErrChainBroken)
+	case e.ActorSHA != (Hash{}) && (e.Chain < 2 || e.Actor.Name != ErasedName(e.Actor.ID)):
+		return fmt.Errorf("position %d: the actor's name was changed: %w", e.Position, ErrChainBroken)
 	case e.chain(head.Hash) != e.Hash:
 		return fmt.Errorf("position %d: the row was changed or does not continue the one before: %w", e.Position, ErrChainBroken)
 	}

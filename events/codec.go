@@ -63,6 +63,7 @@ var shapes = map[Type]shape{
 	TypeTokenIssued:       of[TokenIssued](),
 	TypeTokenRevoked:      of[TokenRevoked](),
 	TypeLogImported:       of[LogImported](),
+	TypeDataRedacted:      of[DataRedacted](),
 	TypeBoardFrozen:       of[BoardFrozen](),
 	TypeBoardUnfrozen:     of[BoardUnfrozen](),
 	TypeCommandsUndone:    of[CommandsUndone](),

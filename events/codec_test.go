@@ -82,7 +82,11 @@ func checkGolden(t *testing.T, path string, golden []byte, fact Event, current b
 	if !reflect.DeepEqual(got, fact) {
 		t.Errorf("%s: got %#v, want %#v", path, got, fact)
 	}
-	if now := sealedSample(t, Head{}, fact); !bytes.Equal(now.JSON(), golden) {
+	// In the form of then: which form the chain has is TestWireForm's business.
+	now := sealedSample(t, Head{}, fact)
+	now.Chain = e.Chain
+	now.Hash = now.chain(Hash{})
+	if !bytes.Equal(now.JSON(), golden) {
 		t.Errorf("%s: the shape changed without a new schema number:\n now %s\nthen %s", path, now.JSON(), golden)
 	}
 }
@@ -144,7 +148,9 @@ func TestSamplesAreFilled(t *testing.T) {
 		case v.Type().PkgPath() == "time":
 		case v.Kind() == reflect.Struct:
 			for i := range v.NumField() {
-				empty(path+"."+v.Type().Field(i).Name, v.Field(i))
+				if v.Type().Field(i).Tag.Get("json") != "-" {
+					empty(path+"."+v.Type().Field(i).Name, v.Field(i))
+				}
 			}
 			return
 		case v.Kind() == reflect.Slice:

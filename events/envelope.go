@@ -28,6 +28,17 @@ type Envelope struct {
 	DataSHA       Hash // SHA-256 of Data; stays when Data is redacted
 	Hash          Hash // see Seal
 
+	// Chain is the form that Hash covers: 1 (or 0) has the actor's name in it, 2
+	// the sum of the name, so that the name can go.
+	Chain int
+	// ActorSHA is SHA-256 of the name that Actor had, the zero Hash while the name
+	// is still there.
+	ActorSHA Hash
+	// Kept is what redaction left of the data, in the shape KeptSchema: the same
+	// fact without its texts. It is nil where Data is there, or nothing was kept.
+	Kept       json.RawMessage
+	KeptSchema int
+
 	payload Event
 	wire    []byte
 }
@@ -56,14 +67,18 @@ func (e *Envelope) Subject() string {
 // Redacted reports whether the data was removed on purpose.
 func (e *Envelope) Redacted() bool { return e.Data == nil }
 
-// Payload returns the fact, decoded and brought to the newest schema. It
-// returns ErrRedacted, ErrUnknownType, or a decoding error.
+// Payload returns the fact, decoded and brought to the newest schema: of a
+// redacted event what was kept of it. It returns ErrRedacted where nothing was,
+// ErrUnknownType, or a decoding error.
 func (e *Envelope) Payload() (Event, error) {
 	if e.payload != nil {
 		return e.payload, nil
 	}
 	if e.Redacted() {
-		return nil, ErrRedacted
+		if e.Kept == nil {
+			return nil, ErrRedacted
+		}
+		return decode(e.Type, e.KeptSchema, e.Kept)
 	}
 	return decode(e.Type, e.Schema, e.Data)
 }

@@ -68,7 +68,8 @@ const (
 	TypeTokenIssued     Type = "token_issued"
 	TypeTokenRevoked    Type = "token_revoked"
 
-	TypeLogImported Type = "log_imported"
+	TypeLogImported  Type = "log_imported"
+	TypeDataRedacted Type = "data_redacted"
 )
 
 // Event is a fact: something that happened, in the past tense, never changed

@@ -119,6 +119,10 @@ var samples = []Event{
 	},
 	AgentPaused{UserID: 8, Reason: "runaway"},
 	AgentResumed{UserID: 8},
+	DataRedacted{
+		Target: "ticket/12", Reason: "a customer's address", UserID: 3,
+		Events: []Emptied{{Position: 7, Schema: 1, SHA: Hash{1, 2}}, {Position: 9, Schema: 2, SHA: Hash{0xff}}},
+	},
 	LogImported{Source: "old.db", SHA256: "00ff", Boards: 1, Tickets: 2, Comments: 3, History: 4, Repairs: 5},
 }
 

@@ -54,7 +54,9 @@ type Tx interface {
 	// Read is Reader.Read inside the transaction.
 	Read(ctx context.Context, q Query) ([]Envelope, error)
 	// Append adds sealed events that continue Head. It returns ErrConflict when
-	// they do not, or when a stream's version is already taken.
+	// they do not, or when a stream's version is already taken. Appending a
+	// DataRedacted empties the events that it names, erases the names that it
+	// says, and drops every snapshot: they hold what is to be forgotten.
 	Append(ctx context.Context, batch []Envelope) error
 	// Commit makes everything durable, or nothing.
 	Commit() error

@@ -60,8 +60,20 @@ func (e *Envelope) appendJSON(b []byte) []byte {
 		text(`,"causation_id":`, e.CausationID)
 	}
 	text(`,"hash":`, e.Hash.String())
+	if e.Chain > 1 {
+		number(`,"chain":`, int64(e.Chain))
+	}
+	if e.ActorSHA != (Hash{}) {
+		text(`,"actor_sha":`, e.ActorSHA.String())
+	}
 	if e.Redacted() {
 		text(`,"data_sha":`, e.DataSHA.String())
+		if e.Kept == nil {
+			return append(b, '}')
+		}
+		number(`,"kept_schema":`, int64(e.KeptSchema))
+		b = append(b, `,"datacontenttype":"application/json","data":`...)
+		b = append(b, e.Kept...)
 		return append(b, '}')
 	}
 	b = append(b, `,"datacontenttype":"application/json","data":`...)
@@ -100,11 +112,15 @@ type wireEnvelope struct {
 	CorrelationID string          `json:"correlation_id"`
 	CausationID   string          `json:"causation_id"`
 	Hash          Hash            `json:"hash"`
+	Chain         int             `json:"chain"`
+	ActorSHA      Hash            `json:"actor_sha"`
 	DataSHA       *Hash           `json:"data_sha"`
+	KeptSchema    int             `json:"kept_schema"`
 	Data          json.RawMessage `json:"data"`
 }
 
-// UnmarshalJSON reads what JSON wrote, byte for byte the same data. It does not
+// UnmarshalJSON reads what JSON wrote, byte for byte the same data: with data_sha
+// it is what redaction left. It does not
 // check the chain: see Check.
 func (e *Envelope) UnmarshalJSON(text []byte) error {
 	var w wireEnvelope
@@ -119,9 +135,11 @@ func (e *Envelope) UnmarshalJSON(text []byte) error {
 		ID: w.ID, RecordedAt: w.Time.UTC().Truncate(time.Microsecond), Actor: w.Actor,
 		CommandID: w.CommandID, CorrelationID: w.CorrelationID, CausationID: w.CausationID,
 		BoardID: w.BoardID, TicketID: w.TicketID, Data: w.Data, Hash: w.Hash,
+		Chain: w.Chain, ActorSHA: w.ActorSHA,
 	}
 	if w.DataSHA != nil {
-		e.DataSHA = *w.DataSHA
+		// What redaction left travels where the data did.
+		e.DataSHA, e.Data, e.Kept, e.KeptSchema = *w.DataSHA, nil, w.Data, w.KeptSchema
 	} else {
 		e.DataSHA = sum(w.Data)
 	}

@@ -30,6 +30,9 @@ func TestWireRoundTrip(t *testing.T) {
 		"no ticket":  with(func(e *Envelope) { e.TicketID = 0 }),
 		"no threads": with(func(e *Envelope) { e.CorrelationID, e.CausationID = "", "" }),
 		"redacted":   with(func(e *Envelope) { e.Data = nil }),
+		"kept":       with(func(e *Envelope) { e.Data, e.Kept, e.KeptSchema = nil, json.RawMessage(`{"text":"[redacted]"}`), 1 }),
+		"erased":     with(func(e *Envelope) { e.ActorSHA, e.Actor.Name = Hash{1}, ErasedName(e.Actor.ID) }),
+		"form 1":     with(func(e *Envelope) { e.Chain = 0 }),
 		"spaced":     with(func(e *Envelope) { e.Data = json.RawMessage("{ \"a\" :\n1.50e1 }"); e.DataSHA = sum(e.Data) }),
 		"long ago":   with(func(e *Envelope) { e.RecordedAt = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC) }),
 		"whole":      with(func(e *Envelope) { e.RecordedAt = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }),
@@ -65,7 +68,7 @@ func TestWireForm(t *testing.T) {
 	want := `{"specversion":"1.0","id":"01890a5d-ac96-774b-bcce-b302099a8057","source":"/boards/1","type":"ticket_assigned",` +
 		`"subject":"ticket/12","time":"2026-01-02T02:04:05.678901Z","position":42,"stream":"board-1","version":42,"schema":1,` +
 		`"board_id":1,"ticket_id":12,"actor":{"kind":"agent","id":8,"name":"bot"},"command_id":"command-1",` +
-		`"correlation_id":"work-1","causation_id":"cause-1","hash":"` + e.Hash.String() + `",` +
+		`"correlation_id":"work-1","causation_id":"cause-1","hash":"` + e.Hash.String() + `","chain":2,` +
 		`"datacontenttype":"application/json","data":{"assignee":"bot","was":"ada"}}`
 	if got := string(e.JSON()); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

@@ -25,6 +25,9 @@ type Deps struct {
 	Timeline  Timeline
 	// Webhooks sends events to addresses outside; nil = its routes are not there.
 	Webhooks *webhook.Dispatcher
+	// Clean waits until nothing is left of what was redacted up to a position: in
+	// copies of the log and in files. nil = there is nothing besides the log.
+	Clean func(ctx context.Context, position int64) error
 	// Subscribe returns a cursor that starts after a position.
 	Subscribe func(after int64) Subscription
 	// MCP makes the handler of /mcp and of its metadata; nil = there is none. api

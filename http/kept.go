@@ -74,16 +74,13 @@ func (kr *keptReplies) touch(batch []events.Envelope) {
 		if e.BoardID != 0 {
 			kr.touched[e.BoardID] = e.Position
 		}
-		if e.Type == dataRedacted {
+		if e.Type == events.TypeDataRedacted {
 			kr.clock++
 			kr.cleared = kr.clock
 			kr.replies.InvalidateAll()
 		}
 	}
 }
-
-// dataRedacted takes something out of the past.
-const dataRedacted events.Type = "data_redacted"
 
 // drop forgets a board of which something changed that is no event: a lease was
 // renewed. What is being read meanwhile is not kept either.

@@ -176,7 +176,7 @@ func TestPastIsKept(t *testing.T) {
 		t.Error("a time ahead is answered from what was kept before")
 	}
 	// A redaction changes the past.
-	a.server.kept.touch([]events.Envelope{{Type: dataRedacted}})
+	a.server.kept.touch([]events.Envelope{{Type: events.TypeDataRedacted}})
 	if a.server.kept.get(key) != nil {
 		t.Error("after a redaction the past is still kept")
 	}

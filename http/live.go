@@ -17,7 +17,10 @@ func (s *Server) newFeed() (*live.Feed, error) {
 	return live.New(live.Config{
 		AuthWait: s.cfg.AuthWait, Wait: s.cfg.Wait, Recheck: s.cfg.Heartbeat, Backlog: s.cfg.Backlog, OriginAllowed: s.originAllowed,
 		Refuse: func(_ http.ResponseWriter, r *http.Request, e *events.Error) { s.fail(callOf(r.Context()), e) },
-		Taken:  s.kept.touch, Allow: s.allowFrame, Log: s.log,
+		Taken: func(batch []events.Envelope) {
+			s.noteRedactions(batch)
+			s.kept.touch(batch)
+		}, Allow: s.allowFrame, Log: s.log,
 	}, live.Deps{
 		Log: s.deps.Log, Watermark: s.deps.Watermark, Boards: boards{s}, Credentials: s.deps.Auth,
 		Subscribe: func(after int64) live.Subscription { return s.deps.Subscribe(after) },

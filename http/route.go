@@ -144,7 +144,7 @@ func (s *Server) answer(c *call, o *op, a *answer) {
 		h.Set("Kanban-Position", strconv.FormatInt(a.position, 10))
 	}
 	if a.version > 0 {
-		tag := etag(a.version, a.variant)
+		tag := etag(a.version, s.sinceRedaction(a.variant))
 		h.Set("ETag", tag)
 		if !o.write() {
 			h.Set("Cache-Control", "private, no-cache")

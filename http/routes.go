@@ -68,6 +68,7 @@ func (s *Server) routes() error {
 	s.undoRoutes()
 	s.webhookRoutes()
 	s.logRoutes()
+	s.redactionRoutes()
 	s.liveRoutes()
 	s.mcpRoutes()
 	if err := s.staticRoutes(); err != nil {

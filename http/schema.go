@@ -53,7 +53,7 @@ func (envelopeSchema) Schema(huma.Registry) *huma.Schema {
 			"type":            {Type: huma.TypeString, Enum: kinds},
 			"time":            {Type: huma.TypeString, Format: "date-time"},
 			"datacontenttype": text("application/json"),
-			"data":            {Type: huma.TypeObject, Description: "The fact; absent where it was redacted"},
+			"data":            {Type: huma.TypeObject, Description: "The fact; where it was redacted (data_sha is there) what was kept of it, or absent"},
 			"position":        number("Place in the whole log, without gaps"),
 			"stream":          text("board-1"), "version": number("Place in the stream, without gaps"),
 			"schema": number("Shape of data"), "board_id": number(""), "ticket_id": number(""),
@@ -65,7 +65,9 @@ func (envelopeSchema) Schema(huma.Registry) *huma.Schema {
 				},
 			},
 			"command_id": text(""), "correlation_id": text(""), "causation_id": text(""),
-			"hash": text("SHA-256 of the chain up to here, hex"), "data_sha": text("Of redacted data"),
+			"hash": text("SHA-256 of the chain up to here, hex"), "data_sha": text("SHA-256 of redacted data, hex"),
+			"chain": number("Form of the hash: 2 covers the SHA-256 of the actor's name, absent = the name"), "actor_sha": text("SHA-256 of the name of an erased actor, hex"),
+			"kept_schema": number("Shape of data where it was redacted"),
 		},
 	}
 }

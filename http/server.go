@@ -158,6 +158,8 @@ type Server struct {
 	// idBase and idNext make request ids: unique per process, cheap.
 	idBase string
 	idNext atomic.Uint64
+	// redacted is the position of the last redaction, 0 = none.
+	redacted atomic.Int64
 
 	// stopping ends first, and with it the streams.
 	stopping context.Context
@@ -226,6 +228,11 @@ func (s *Server) Start() error {
 		return fmt.Errorf("listen on %s: %w", s.cfg.Addr, err)
 	}
 	s.listener = ln
+	redacted, err := s.deps.Queries.LastRedaction(s.stopping)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	s.redacted.Store(redacted)
 	if err := s.feed.Start(); err != nil {
 		return errors.Join(err, ln.Close())
 	}

@@ -23,6 +23,7 @@ const (
 	CheckVersion    Check = "version"    // 1, 2, 3, … in each stream
 	CheckTime       Check = "time"       // never goes back in a stream
 	CheckPayload    Check = "payload"    // can be decoded
+	CheckRedaction  Check = "redaction"  // what was redacted is gone, and what was kept of it is what its redaction says
 	CheckLedger     Check = "ledger"     // each event's command is recorded, each record has its events
 	CheckCheckpoint Check = "checkpoint" // no read model is ahead of the log
 	CheckReadModel  Check = "read_model" // rows equal a fold of the log
@@ -104,7 +105,7 @@ func Verify(ctx context.Context, log events.Reader, opts VerifyOptions) (*Verifi
 	if v.Head, err = log.Head(ctx); err != nil {
 		return nil, fmt.Errorf("verify: %w", err)
 	}
-	v.Checks = []Check{CheckPosition, CheckChain, CheckVersion, CheckTime, CheckPayload}
+	v.Checks = []Check{CheckPosition, CheckChain, CheckVersion, CheckTime, CheckPayload, CheckRedaction}
 	kept, err := v.events(ctx, log, opts)
 	if err != nil {
 		return v, fmt.Errorf("verify: %w", err)
@@ -143,6 +144,10 @@ func Verify(ctx context.Context, log events.Reader, opts VerifyOptions) (*Verifi
 // kept head, nil where there is no such event.
 func (v *Verification) events(ctx context.Context, log events.Reader, opts VerifyOptions) (kept *events.Hash, err error) {
 	streams := map[string]stream{}
+	emptied, err := redactions(ctx, log, v.Head.Position)
+	if err != nil {
+		return nil, err
+	}
 	var head events.Head
 	for e, err := range events.All(ctx, log, events.Query{UpTo: v.Head.Position}) {
 		if v.Head.Position == 0 {
@@ -161,9 +166,18 @@ func (v *Verification) events(ctx context.Context, log events.Reader, opts Verif
 		}
 		head = e.Head()
 		v.inStream(streams, e)
+		if x, ok := emptied[e.Position]; ok && !e.Redacted() {
+			v.problem(e.Position, CheckRedaction, "%s", x.CheckKept(e))
+		}
 		switch _, err := e.Payload(); {
 		case errors.Is(err, events.ErrRedacted):
 			v.Redacted++
+			if _, ok := emptied[e.Position]; ok {
+				v.problem(e.Position, CheckRedaction, "what its redaction left is missing")
+			}
+		case err == nil && e.Redacted():
+			v.Redacted++
+			v.redacted(e, emptied)
 		case err != nil:
 			v.problem(e.Position, CheckPayload, "%s", err)
 		}
@@ -177,6 +191,42 @@ func (v *Verification) events(ctx context.Context, log events.Reader, opts Verif
 	}
 	v.Streams = len(streams)
 	return kept, nil
+}
+
+// redactions returns what every redacted position was left with, by the last
+// redaction of it.
+func redactions(ctx context.Context, log events.Reader, head int64) (map[int64]events.Emptied, error) {
+	emptied := map[int64]events.Emptied{}
+	if head == 0 {
+		return emptied, nil
+	}
+	for e, err := range events.All(ctx, log, events.Query{UpTo: head, Types: []events.Type{events.TypeDataRedacted}}) {
+		if err != nil {
+			return nil, err
+		}
+		fact, err := e.Payload()
+		if err != nil {
+			continue // the payload's own check says so
+		}
+		if f, ok := fact.(events.DataRedacted); ok {
+			for _, x := range f.Events {
+				emptied[x.Position] = x
+			}
+		}
+	}
+	return emptied, nil
+}
+
+// redacted checks an event that has something in the place of its data.
+func (v *Verification) redacted(e *events.Envelope, emptied map[int64]events.Emptied) {
+	x, ok := emptied[e.Position]
+	if !ok {
+		v.problem(e.Position, CheckRedaction, "the data is gone, but no redaction says so; what stands in its place is unproven")
+		return
+	}
+	if err := x.CheckKept(e); err != nil {
+		v.problem(e.Position, CheckRedaction, "%s", err)
+	}
 }
 
 func (v *Verification) inStream(streams map[string]stream, e *events.Envelope) {

@@ -38,8 +38,8 @@ func TestVerifySoundLog(t *testing.T) {
 	if v.Events != head.Position || v.Head != head || v.Streams != 2 || done != head.Position || v.Commands == 0 {
 		t.Errorf("verify = %+v, progress %d, want all %d events", v, done, head.Position)
 	}
-	if len(v.Checks) != 9 {
-		t.Errorf("checks = %v, want all nine", v.Checks)
+	if len(v.Checks) != 10 {
+		t.Errorf("checks = %v, want all ten", v.Checks)
 	}
 	var text bytes.Buffer
 	if err := v.WriteText(&text); err != nil || !strings.Contains(text.String(), "ok:") {

@@ -43,6 +43,9 @@ func (r *Runner) project(ctx context.Context, first []events.Envelope, more Subs
 					return nil, fmt.Errorf("subscription: %w", err)
 				}
 				pending, count = append(pending, batch), count+len(batch)
+				if hasRedaction(batch, r.position) {
+					return nil, errRedaction
+				}
 			}
 			return r.applyAll(ctx, tx, pending)
 		})
@@ -53,6 +56,8 @@ func (r *Runner) project(ctx context.Context, first []events.Envelope, more Subs
 				r.config.Applied(pending, began)
 			}
 			return nil
+		case errors.Is(err, errRedaction):
+			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, ErrCheckpointLost), errors.Is(err, ErrGap):

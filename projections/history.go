@@ -133,6 +133,8 @@ func (h *history) Apply(ctx context.Context, tx *Tx, c Change) error {
 		l.add("approval", "", "rejected")
 	case events.ApprovalWithdrawn:
 		l.add("approval", "", "")
+	case events.DataRedacted:
+		l.add("redaction", "", Redacted)
 	default: // not about the fields of a ticket
 	}
 	return nil

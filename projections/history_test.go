@@ -35,6 +35,9 @@ func drawHistory(t *rapid.T) []events.Envelope {
 		}).Draw(t, "actor")
 		h.s.now = h.s.now.Add(time.Duration(rapid.IntRange(0, 90).Draw(t, "minutes")) * time.Minute)
 		h.step()
+		if rapid.IntRange(0, 24).Draw(t, "forget") == 0 {
+			h.redaction()
+		}
 	}
 	return h.s.log
 }

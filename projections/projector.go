@@ -13,7 +13,7 @@ import (
 )
 
 // Redacted stands where a text was removed from the log on purpose.
-const Redacted = "[redacted]"
+const Redacted = events.RedactedText
 
 // UpdateFunc runs fn in one write transaction and commits it when fn returns
 // nil. It waits for its turn among the writers of the file.

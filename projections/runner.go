@@ -153,15 +153,25 @@ func (r *Runner) prepare(ctx context.Context) error {
 	if r.lanes, err = readLanes(ctx, r.config.DB); err != nil {
 		return err
 	}
+	if err := r.statements(ctx); err != nil {
+		return err
+	}
+	r.position = position
+	r.status.start(position, r.lanes)
+	return nil
+}
+
+// statements prepares what every transaction uses.
+func (r *Runner) statements(ctx context.Context) (err error) {
 	if r.views, err = newViews(ctx, r.config.DB, ""); err != nil {
 		return err
 	}
 	if r.move, err = r.config.DB.PrepareContext(ctx, moveCheckpoint); err != nil {
-		return errors.Join(err, r.views.close())
+		err = errors.Join(err, r.views.close())
+		r.views = nil
+		return err
 	}
-	r.position = position
 	r.apply = r.config.wrap(r.views.apply)
-	r.status.start(position, r.lanes)
 	return nil
 }
 
@@ -194,6 +204,10 @@ func (r *Runner) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if err == nil { // the rows were made anew
+			attempt = -1
+			continue
+		}
 		r.status.fail(err)
 		if errors.Is(err, ErrCheckpointLost) {
 			r.config.Logger.Error("projections stopped", "error", err)
@@ -210,7 +224,8 @@ func (r *Runner) run(ctx context.Context) {
 	}
 }
 
-// follow applies one subscription until it fails. The batch that wakes it waits
+// follow applies one subscription until it fails, or nil where a redaction has
+// made the rows anew. The batch that wakes it waits
 // for its turn to write; whatever else was committed by then goes into the same
 // transaction.
 func (r *Runner) follow(ctx context.Context) error {
@@ -220,7 +235,14 @@ func (r *Runner) follow(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("subscription: %w", err)
 		}
-		if err := r.project(ctx, batch, subscription); err != nil {
+		err = errRedaction
+		if r.views != nil && !hasRedaction(batch, r.status.position()) {
+			err = r.project(ctx, batch, subscription)
+		}
+		if errors.Is(err, errRedaction) {
+			return r.remake(ctx)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -113,6 +113,8 @@ func (p *tickets) work(ctx context.Context, tx *Tx, c Change) error {
 	switch f := c.Fact.(type) {
 	case events.TicketClaimed:
 		return tx.exec(ctx, p.claim, c.Position, c.Actor.ID, c.Actor.Name, c.At, readmodel.FormatTime(f.ExpiresAt), c.Version, c.At, c.TicketID)
+	case events.DataRedacted:
+		return tx.exec(ctx, p.touch, c.Version, c.At, c.TicketID)
 	case events.TicketReleased, events.LeaseExpired:
 		return tx.exec(ctx, p.free, c.Version, c.At, c.TicketID)
 	case events.ChecklistChanged:

@@ -57,6 +57,8 @@ func (t *Timeline) note(e *events.Envelope, fact events.Event) {
 			f.Assignee = Redacted
 		}
 		add("assignee", f.Was, f.Assignee)
+	case events.TypeDataRedacted:
+		add("redaction", "", Redacted)
 	case events.TypeTicketClaimed:
 		add("lease", "", e.Actor.Name)
 	case events.TypeTicketReleased:

@@ -44,6 +44,7 @@ func (t *Timeline) work(k *readmodel.Ticket, e *events.Envelope, fact events.Eve
 		judge("rejected", f.Version, f.Note)
 	case events.ApprovalWithdrawn:
 		k.Approval = nil
+	case events.DataRedacted: // a change of how it reads
 	default: // usage, or not about a ticket
 		return false
 	}

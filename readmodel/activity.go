@@ -62,7 +62,9 @@ func (q *Queries) Activity(ctx context.Context, board int64, limitTo int, cursor
 			return err
 		}
 		query := tx.NewSelect().Model(&rows).
-			ColumnExpr("e.position, e.version, e.type, e.schema, e.recorded_at, e.actor_kind, e.actor_name, e.ticket_id, e.data").
+			ColumnExpr("e.position, e.version, e.type, e.recorded_at, e.actor_kind, e.actor_name, e.ticket_id").
+			ColumnExpr("coalesce(e.data, r.data) AS data, coalesce(r.schema, e.schema) AS schema").
+			Join("LEFT JOIN redacted_events AS r ON r.position = e.position").
 			ColumnExpr("(SELECT key FROM tickets WHERE id = e.ticket_id) AS ticket_key").
 			Where("e.stream = ?", stream).Order("e.version DESC").Limit(n + 1)
 		if before > 0 {
@@ -217,6 +219,8 @@ func workSentence(fact events.Event, ticket string) string {
 		return "rejected " + ticket + because(f.Note)
 	case events.ApprovalWithdrawn:
 		return "withdrew the word on the approval of " + ticket
+	case events.DataRedacted:
+		return "redacted " + strings.ReplaceAll(f.Target, "/", " ") + because(f.Reason)
 	case events.UsageRecorded:
 		return fmt.Sprintf("recorded usage on %s: %d tokens", ticket, f.InputTokens+f.OutputTokens)
 	default: // never on a board's stream

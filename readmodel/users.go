@@ -116,3 +116,13 @@ func (q *Queries) HasUsers(ctx context.Context) (bool, error) {
 	}
 	return has, nil
 }
+
+// LastRedaction returns the position of the last redaction, 0 where there is
+// none.
+func (q *Queries) LastRedaction(ctx context.Context) (position int64, err error) {
+	err = q.db.QueryRowContext(ctx, "SELECT coalesce(max(by_position), 0) FROM redacted_events").Scan(&position)
+	if err != nil {
+		return 0, fmt.Errorf("read the last redaction: %w", err)
+	}
+	return position, nil
+}

@@ -91,6 +91,8 @@ func describe(e *events.Envelope) string {
 		return fmt.Sprintf("issued token %d %q", f.TokenID, f.Name)
 	case events.TokenRevoked:
 		return fmt.Sprintf("revoked token %d", f.TokenID)
+	case events.DataRedacted:
+		return fmt.Sprintf("redacted %s (%s): %s", strings.ReplaceAll(f.Target, "/", " "), count(len(f.Events), "event"), f.Reason)
 	case events.LogImported:
 		return fmt.Sprintf("imported %s: %d boards, %d tickets", f.Source, f.Boards, f.Tickets)
 	default:

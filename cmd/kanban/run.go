@@ -114,7 +114,8 @@ ticket, or the lease has ended.`,
 		a.serveCommand(), a.healthCommand(), a.demoCommand(), a.boardCommand(), a.ticketCommand(), a.commentCommand(), a.webhookCommand(),
 		a.nextCommand(), a.claimCommand(), a.heartbeatCommand(), a.releaseCommand(), a.doneCommand(), a.undoCommand(),
 		a.agentCommand(), a.mcpCommand(), a.tokenCommand(), a.loginCommand(),
-		a.tailCommand(), a.replayCommand(), a.verifyCommand(), a.rebuildCommand(), a.exportCommand(), a.importCommand(), a.userCommand(), a.versionCommand(), a.manCommand(),
+		a.tailCommand(), a.replayCommand(), a.verifyCommand(), a.rebuildCommand(), a.exportCommand(), a.importCommand(), a.redactCommand(),
+		a.userCommand(), a.versionCommand(), a.manCommand(),
 	)
 	a.completeArguments(root)
 	return root

@@ -89,8 +89,8 @@ func (s *server) URL() string { return s.http.URL() }
 // start, not what was started.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.startObserving, s.openLog, s.startShared, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks,
-		s.newMonitor, s.startHTTP, s.startMonitor,
+		s.startObserving, s.openLog, s.startShared, s.startBus, s.startSequencer, s.startProjections, s.finishRedaction,
+		s.startAccounts, s.startWebhooks, s.newMonitor, s.startHTTP, s.startMonitor,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -372,7 +372,7 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 		Commands: s.sequencer, Queries: s.queries, Auth: s.accounts, Setup: setup, Log: s.db,
 		Watermark: s.watermark, Timeline: timeline{s.db},
 		Subscribe: func(after int64) kanbanhttp.Subscription { return s.tail.Subscribe(after) },
-		Webhooks:  s.webhooks, MCP: tools,
+		Webhooks:  s.webhooks, MCP: tools, Clean: s.clean,
 	})
 	if err != nil {
 		return err

@@ -105,6 +105,9 @@ func (r *Relay) copy(ctx context.Context, position int64) error {
 		case err := <-ended:
 			return err
 		case p.pending = <-more:
+			if r.forgets(p.pending) {
+				return &demanded{reasonRedacted}
+			}
 		case answer := <-answers:
 			if err := p.answer(answer); err != nil {
 				return err
@@ -212,7 +215,7 @@ func withoutData(e *events.Envelope) []byte {
 	bare := events.Envelope{
 		Position: e.Position, Stream: e.Stream, Version: e.Version, Type: e.Type, Schema: e.Schema, ID: e.ID,
 		RecordedAt: e.RecordedAt, Actor: e.Actor, CommandID: e.CommandID, CorrelationID: e.CorrelationID,
-		CausationID: e.CausationID, BoardID: e.BoardID, TicketID: e.TicketID, DataSHA: e.DataSHA, Hash: e.Hash,
+		CausationID: e.CausationID, BoardID: e.BoardID, TicketID: e.TicketID, DataSHA: e.DataSHA, Hash: e.Hash, Chain: e.Chain, ActorSHA: e.ActorSHA,
 	}
 	return bare.JSON()
 }

@@ -95,7 +95,8 @@ type Relay struct {
 	stopped  bool
 	stopping chan struct{} // closed by Stop: finish what is committed
 
-	status statusBoard
+	status    statusBoard
+	forgotten forgotten
 
 	unfinished string // why a rebuild was begun that has not got through; of run's goroutine
 }

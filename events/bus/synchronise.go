@@ -24,6 +24,7 @@ const (
 	reasonSettings = "its settings could not be updated"
 	reasonBehind   = "it ended before the events that it is meant to hold"
 	reasonScrub    = "it had damaged messages"
+	reasonRedacted = "data was redacted that it held"
 )
 
 // synchronise compares the stream with the log, repairs it where they differ,
@@ -77,6 +78,8 @@ func (r *Relay) synchronise(ctx context.Context, demand string) (position int64,
 		if last < head.Position {
 			r.config.Logger.Info("stream is behind the log and is filled up", "from", last+1, "to", head.Position)
 		}
+		// It got past redactions only by being made anew, see forgets.
+		r.forgotten.reached(last)
 		return last, nil
 	}
 	return r.rebuild(ctx, head.Position, reason)
@@ -240,6 +243,9 @@ func (r *Relay) rebuild(ctx context.Context, head int64, reason string) (int64, 
 		return 0, err
 	}
 	r.unfinished = ""
+	if empty {
+		r.forgotten.reached(head)
+	}
 	if !empty {
 		// What is in it may be all that is left of something: compare first.
 		r.config.Logger.Info("stream was found again without its settings")

@@ -133,6 +133,9 @@ func (t *Tail) Stop() {
 func (t *Tail) Publish(batch []events.Envelope) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if hasRedaction(batch) {
+		t.window.clear() // it holds events as they were before; the table does not
+	}
 	if t.window.add(batch) {
 		t.wake()
 	}

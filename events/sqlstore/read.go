@@ -15,7 +15,10 @@ import (
 
 // columns of the table in the order of bind and scan.
 const columns = `position, stream, version, type, schema, id, recorded_at, actor_kind, actor_id, actor_name,
-	command_id, correlation_id, causation_id, board_id, ticket_id, data, data_sha, hash`
+	command_id, correlation_id, causation_id, board_id, ticket_id, data, data_sha, hash, chain, actor_sha`
+
+// width is the number of columns.
+const width = 20
 
 // window is how many rows one statement may pass over when it filters by
 // something that has no index. Between two of them the WAL can be checkpointed
@@ -209,7 +212,10 @@ func readPage(ctx context.Context, q *events.Query, versions span, limit int, ru
 		}
 		page = append(page, e)
 	}
-	return page, rows.Err()
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	return page, attachKept(ctx, page, run)
 }
 
 // selectSQL writes the statement for q. The index is named, because SQLite has
@@ -275,8 +281,8 @@ func selectSQL(q *events.Query, versions span, limit int) (text string, args []a
 // row is one row as the driver gives it. Scanning into any copies an interface
 // and nothing else; into typed variables database/sql would go by reflection.
 type row struct {
-	cells [18]any
-	ptrs  [18]any
+	cells [width]any
+	ptrs  [width]any
 }
 
 func (r *row) pointers() []any {
@@ -319,6 +325,10 @@ func (r *row) envelope() (events.Envelope, error) {
 		Actor:     events.Actor{Kind: events.ActorKind(text(7)), ID: number(8), Name: text(9)},
 		CommandID: text(10), CorrelationID: text(11), CausationID: text(12),
 		BoardID: optional(13), TicketID: optional(14), DataSHA: hash(16), Hash: hash(17),
+	}
+	e.Chain = int(number(18))
+	if r.cells[19] != nil {
+		e.ActorSHA = hash(19)
 	}
 	schema := number(4)
 	if e.Schema = int(schema); schema < math.MinInt32 || schema > math.MaxInt32 {

@@ -37,6 +37,12 @@ func TestTriggers(t *testing.T) {
 		"UPDATE events SET ticket_id = NULL",
 		"UPDATE events SET data_sha = x'00'",
 		"UPDATE events SET hash = x'00'",
+		"UPDATE events SET chain = 1",
+		"UPDATE events SET actor_sha = zeroblob(32)",
+		"UPDATE events SET actor_sha = zeroblob(32), actor_name = 'bob'",
+		"UPDATE events SET actor_name = 'deleted user ' || actor_id",
+		"UPDATE events SET actor_sha = x'00', actor_name = 'deleted user ' || actor_id",
+		"UPDATE events SET chain = 1, actor_sha = zeroblob(32), actor_name = 'deleted user ' || actor_id",
 	} {
 		if err := raw(t, path, text); err == nil || !strings.Contains(err.Error(), "events ") {
 			t.Errorf("%s: got %v, want the trigger's error", text, err)
@@ -59,7 +65,7 @@ func TestReplace(t *testing.T) {
 	defer func() { _ = tx.Rollback() }()
 	_, err = tx.SQL().ExecContext(t.Context(), `INSERT OR REPLACE INTO events
 		SELECT position, stream, version, 'comment_deleted', schema, id, recorded_at, actor_kind, actor_id, actor_name,
-			command_id, correlation_id, causation_id, board_id, ticket_id, data, data_sha, hash FROM events WHERE position = 1`)
+			command_id, correlation_id, causation_id, board_id, ticket_id, data, data_sha, hash, chain, actor_sha FROM events WHERE position = 1`)
 	if err == nil || !strings.Contains(err.Error(), "never deleted") {
 		t.Errorf("replace: got %v, want the trigger's error", err)
 	}

@@ -13,7 +13,7 @@ import (
 
 const (
 	headSQL       = `SELECT position, hash FROM events ORDER BY position DESC LIMIT 1`
-	insertSQL     = `INSERT INTO events (` + columns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+	insertSQL     = `INSERT INTO events (` + columns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
 	ledgerColumns = `command_id, actor, request_sha, first_position, last_position, stream, version, recorded_at`
 	ledgerSQL     = `SELECT ` + ledgerColumns + ` FROM commands WHERE command_id = ? AND actor = ?`
 	ledgerAllSQL  = `SELECT ` + ledgerColumns + ` FROM commands WHERE command_id = ? ORDER BY first_position`
@@ -77,7 +77,7 @@ type transaction struct {
 	head events.Head
 	done bool
 	full bool // it has appended
-	args [18]any
+	args [width]any
 
 	// For Options.Appended.
 	appended int
@@ -107,7 +107,8 @@ func (t *transaction) Head() events.Head { return t.head }
 func (t *transaction) SQL() *sql.Tx { return t.tx }
 
 // Append is events.Tx. It trusts the hashes it is given: Seal made them a
-// moment ago, and verify is there for the doubt.
+// moment ago, and verify is there for the doubt. A data_redacted event empties
+// the events that it names.
 func (t *transaction) Append(ctx context.Context, batch []events.Envelope) error {
 	if err := t.db.TailError(); err != nil {
 		return fmt.Errorf("append: %w", err)
@@ -135,6 +136,9 @@ func (t *transaction) Append(ctx context.Context, batch []events.Envelope) error
 		} else if err != nil {
 			return t.db.note(wrap("append", err))
 		}
+		if err := t.redaction(ctx, e); err != nil {
+			return wrap("append", err)
+		}
 	}
 	if len(batch) > 0 {
 		t.head, t.full = batch[len(batch)-1].Head(), true
@@ -143,11 +147,15 @@ func (t *transaction) Append(ctx context.Context, batch []events.Envelope) error
 }
 
 // bind lays e out in the order of columns.
-func bind(args *[18]any, e *events.Envelope) {
-	*args = [18]any{
+func bind(args *[width]any, e *events.Envelope) {
+	*args = [width]any{
 		e.Position, e.Stream, e.Version, string(e.Type), int64(e.Schema), e.ID, e.RecordedAt.UnixMicro(),
 		string(e.Actor.Kind), e.Actor.ID, e.Actor.Name, e.CommandID, e.CorrelationID, e.CausationID,
 		nil, nil, nil, e.DataSHA[:], e.Hash[:],
+		int64(max(e.Chain, 1)), nil,
+	}
+	if e.ActorSHA != (events.Hash{}) {
+		args[19] = e.ActorSHA[:]
 	}
 	if e.BoardID != 0 {
 		args[13] = e.BoardID

@@ -38,6 +38,8 @@ func Run(t *testing.T, open Open) {
 		{"Text", testText},
 		{"LargeData", testLargeData},
 		{"Redacted", testRedacted},
+		{"Redaction", testRedaction},
+		{"RedactionRefused", testRedactionRefused},
 		{"LogID", testLogID},
 		{"Reopen", testReopen},
 		{"Ledger", testLedger},
