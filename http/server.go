@@ -59,6 +59,9 @@ type Config struct {
 	// Backlog bounds the bytes that may wait for one WebSocket client before it
 	// is told to resume later; 0 = 4 MiB.
 	Backlog int
+	// Shared keeps snapshots of boards for all processes of the server; nil = this
+	// one alone.
+	Shared SharedReplies
 	// Requests counts the requests of each principal, and of each address of
 	// callers without good credentials; nil = no limit.
 	Requests RequestLimit
@@ -157,7 +160,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		s.origins[strings.ToLower(o)] = true
 	}
 	var err error
-	if s.kept, err = newKeptReplies(); err != nil {
+	if s.kept, err = newKeptReplies(cfg.Shared); err != nil {
 		return nil, fmt.Errorf("http server: %w", err)
 	}
 	if s.feed, err = s.newFeed(); err != nil {
@@ -200,6 +203,10 @@ func (s *Server) Start() error {
 		return fmt.Errorf("listen on %s: %w", s.cfg.Addr, err)
 	}
 	s.listener = ln
+	if s.cfg.Shared != nil {
+		// Something may have been redacted while no server ran that could tell.
+		s.cfg.Shared.Forget(s.stopping)
+	}
 	if err := s.feed.Start(); err != nil {
 		return errors.Join(err, ln.Close())
 	}

@@ -328,10 +328,14 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	var replies kanbanhttp.SharedReplies
+	if r := s.shared.Replies(); r != nil {
+		replies = r
+	}
 	s.http, err = kanbanhttp.New(kanbanhttp.Config{
 		Addr: s.cfg.address(), CORSOrigins: s.cfg.CORSOrigins, TrustedProxies: s.cfg.TrustedProxies,
 		TLSCert: s.cfg.TLSCert, TLSKey: s.cfg.TLSKey, Autocert: s.cfg.TLSAutocert, CertDir: filepath.Join(s.cfg.DataDir, "certificates"),
-		Version: release(), Degraded: s.degraded, Requests: requests,
+		Version: release(), Degraded: s.degraded, Requests: requests, Shared: replies,
 		RegistrationClosed: s.cfg.Registration == "closed", Log: s.logs.log, AccessLog: s.logs.requests,
 	}, kanbanhttp.Deps{
 		Commands: s.sequencer, Queries: s.queries, Auth: s.accounts, Setup: setup, Log: s.db,
