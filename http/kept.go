@@ -49,6 +49,7 @@ type kept struct {
 type keptReplies struct {
 	building [64]sync.Mutex // by board: one query serves all who ask at once
 	replies  *otter.Cache[keptKey, *kept]
+	shared   SharedReplies // nil = none
 
 	mu      sync.Mutex
 	touched map[int64]int64 // board to its last event's position
@@ -57,13 +58,13 @@ type keptReplies struct {
 	clock   int64
 }
 
-func newKeptReplies() (*keptReplies, error) {
+func newKeptReplies(shared SharedReplies) (*keptReplies, error) {
 	replies, err := otter.New(&otter.Options[keptKey, *kept]{
 		MaximumWeight: keptBytes, Executor: func(fn func()) { fn() },
 		// Room for the compressed forms, which come later.
 		Weigher: func(key keptKey, k *kept) uint32 { return uint32(len(k.rest)+len(k.rest)/2+len(key.kind)) + 256 },
 	})
-	return &keptReplies{replies: replies, touched: map[int64]int64{}, dropped: map[int64]int64{}}, err
+	return &keptReplies{replies: replies, shared: shared, touched: map[int64]int64{}, dropped: map[int64]int64{}}, err
 }
 
 func (kr *keptReplies) touch(batch []events.Envelope) {
@@ -75,6 +76,9 @@ func (kr *keptReplies) touch(batch []events.Envelope) {
 			kr.touched[e.BoardID] = e.Position
 		}
 		if e.Type == events.TypeDataRedacted {
+			if kr.shared != nil {
+				kr.shared.Forget(context.Background())
+			}
 			kr.clock++
 			kr.cleared = kr.clock
 			kr.replies.InvalidateAll()
@@ -143,6 +147,9 @@ type keeping struct {
 	past bool
 	// life bounds how long it is kept; 0 = until the board changes.
 	life time.Duration
+	// stamp names what the reply would say now, for other processes, and the
+	// position at which it would; nil = it is not for them.
+	stamp func(ctx context.Context) (stamp string, position int64, err error)
 }
 
 // keep answers from what is kept where that is true now. The caller has checked
@@ -174,17 +181,43 @@ func (s *Server) keep(ctx context.Context, key keptKey, how keeping) (answer, er
 	if how.life > 0 {
 		k.expires = time.Now().Add(how.life)
 	}
-	view, position, err := how.read(ctx)
-	if err != nil {
+	if err := s.make(ctx, k, key, how); err != nil {
 		return answer{}, err
 	}
-	if err := k.encode(view, position); err != nil {
-		return answer{}, err
-	}
-	if s.feed.Seen() > 0 && (k.past || position >= s.feed.Begun()) {
+	if s.feed.Seen() > 0 && (k.past || k.position >= s.feed.Begun()) {
 		s.kept.put(key, k)
 	}
-	return k.answer(position), nil
+	return k.answer(k.position), nil
+}
+
+// make fills k: with what another process has made of the same, or by reading.
+func (s *Server) make(ctx context.Context, k *kept, key keptKey, how keeping) error {
+	if s.cfg.Shared == nil || how.stamp == nil {
+		return k.read(ctx, how)
+	}
+	before, position, err := how.stamp(ctx)
+	if err != nil {
+		return err
+	}
+	if k.load(ctx, s.cfg.Shared, key, s.cfg.Version+" "+before, position) {
+		return nil
+	}
+	if err := k.read(ctx, how); err != nil {
+		return err
+	}
+	// What came between the stamp and the reading would go by a wrong name.
+	if after, _, err := how.stamp(ctx); err == nil && after == before {
+		k.store(ctx, s.cfg.Shared, key, s.cfg.Version+" "+before)
+	}
+	return nil
+}
+
+func (k *kept) read(ctx context.Context, how keeping) error {
+	view, position, err := how.read(ctx)
+	if err != nil {
+		return err
+	}
+	return k.encode(view, position)
 }
 
 const keptHead = `{"position":`
@@ -201,9 +234,13 @@ func (k *kept) encode(view any, position int64) error {
 	if !ok {
 		return errors.New("a reply that is kept does not begin with its position")
 	}
+	k.set(rest, position)
+	return nil
+}
+
+func (k *kept) set(rest []byte, position int64) {
 	sum := sha256.Sum256(rest)
 	k.rest, k.position, k.tag = rest, position, `W/"`+hex.EncodeToString(sum[:12])+`"`
-	return nil
 }
 
 func appendHead(b []byte, position int64) []byte {

@@ -189,7 +189,7 @@ func TestPastIsKept(t *testing.T) {
 
 func TestKeptRepliesAreBounded(t *testing.T) {
 	t.Parallel()
-	kr, err := newKeptReplies()
+	kr, err := newKeptReplies(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,6 +91,9 @@ type Config struct {
 	// its end, on the request's goroutine. None when nil.
 	Log       *slog.Logger
 	OnRequest func(*Request)
+	// Shared keeps snapshots of boards for all processes of the server; nil = this
+	// one alone.
+	Shared SharedReplies
 	// Requests counts the requests of each principal, and of each address of
 	// callers without good credentials; nil = no limit.
 	Requests RequestLimit
@@ -185,7 +188,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		s.origins[strings.ToLower(o)] = true
 	}
 	var err error
-	if s.kept, err = newKeptReplies(); err != nil {
+	if s.kept, err = newKeptReplies(cfg.Shared); err != nil {
 		return nil, fmt.Errorf("http server: %w", err)
 	}
 	if s.feed, err = s.newFeed(); err != nil {
@@ -233,6 +236,10 @@ func (s *Server) Start() error {
 		return errors.Join(err, ln.Close())
 	}
 	s.redacted.Store(redacted)
+	if s.cfg.Shared != nil {
+		// Something may have been redacted while no server ran that could tell.
+		s.cfg.Shared.Forget(s.stopping)
+	}
 	if err := s.feed.Start(); err != nil {
 		return errors.Join(err, ln.Close())
 	}

@@ -67,10 +67,13 @@ var errNotYet = events.Errorf(events.CodeNotFound, "The board did not exist at t
 
 // snapshot answers with the board as it is.
 func (s *Server) snapshot(ctx context.Context, board int64) (answer, error) {
-	return s.keep(ctx, keptKey{board, "snapshot"}, keeping{read: func(ctx context.Context) (any, int64, error) {
-		shot, err := s.deps.Queries.Snapshot(ctx, board)
-		return shot, shot.Position, err
-	}})
+	return s.keep(ctx, keptKey{board, "snapshot"}, keeping{
+		read: func(ctx context.Context) (any, int64, error) {
+			shot, err := s.deps.Queries.Snapshot(ctx, board)
+			return shot, shot.Position, err
+		},
+		stamp: func(ctx context.Context) (string, int64, error) { return s.deps.Queries.BoardStamp(ctx, board) },
+	})
 }
 
 // snapshotAt answers with the board as it was. What is over by now stays as it is.

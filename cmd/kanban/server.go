@@ -362,12 +362,17 @@ func (s *server) startHTTP(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	var replies kanbanhttp.SharedReplies
+	if r := s.shared.Replies(); r != nil {
+		replies = r
+	}
 	s.http, err = kanbanhttp.New(kanbanhttp.Config{
 		Addr: s.cfg.address(), CORSOrigins: s.cfg.CORSOrigins, TrustedProxies: s.cfg.TrustedProxies,
 		TLSCert: s.cfg.TLSCert, TLSKey: s.cfg.TLSKey, Autocert: s.cfg.TLSAutocert, CertDir: filepath.Join(s.cfg.DataDir, "certificates"),
 		Version: release(), Degraded: s.degraded, Down: s.down, Details: s.details(), Alerts: s.alerts,
 		RegistrationClosed: s.cfg.Registration == "closed", Log: s.logs.Log, OnRequest: func(r *kanbanhttp.Request) { s.logs.Request((*logs.Request)(r)) },
-		Metrics: s.metrics.Handler(), MetricsToken: s.cfg.MetricsToken, Observer: s.observeHTTP(), Requests: requests,
+		Metrics: s.metrics.Handler(), MetricsToken: s.cfg.MetricsToken, Observer: s.observeHTTP(),
+		Requests: requests, Shared: replies,
 	}, kanbanhttp.Deps{
 		Commands: s.sequencer, Queries: s.queries, Auth: s.accounts, Setup: setup, Log: s.db,
 		Watermark: s.watermark, Timeline: timeline{s.db},

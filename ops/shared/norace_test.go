@@ -1,0 +1,5 @@
+//go:build !race
+
+package shared
+
+const addresses = 1_000_000
