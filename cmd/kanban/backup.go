@@ -41,6 +41,7 @@ An attempt that fails or is interrupted leaves nothing behind.`,
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "folder for the backup (BACKUP_DIR; default DATA_DIR/backups)")
+	cmd.AddCommand(a.backupListCommand(), a.backupVerifyCommand())
 	return cmd
 }
 

@@ -114,7 +114,7 @@ ticket, or the lease has ended.`,
 		a.serveCommand(), a.demoCommand(), a.boardCommand(), a.ticketCommand(), a.commentCommand(), a.webhookCommand(),
 		a.nextCommand(), a.claimCommand(), a.heartbeatCommand(), a.releaseCommand(), a.doneCommand(), a.undoCommand(),
 		a.agentCommand(), a.mcpCommand(), a.tokenCommand(), a.loginCommand(),
-		a.tailCommand(), a.replayCommand(), a.verifyCommand(), a.rebuildCommand(), a.exportCommand(), a.importCommand(), a.backupCommand(), a.userCommand(), a.versionCommand(),
+		a.tailCommand(), a.replayCommand(), a.verifyCommand(), a.rebuildCommand(), a.exportCommand(), a.importCommand(), a.backupCommand(), a.restoreCommand(), a.userCommand(), a.versionCommand(),
 	)
 	a.completeArguments(root)
 	return root

@@ -70,7 +70,7 @@ func Create(ctx context.Context, o Options) (_ Made, err error) {
 			return Made{}, fmt.Errorf("backup: %w", err)
 		}
 	}
-	w, err := newWorkshop(o.Out)
+	w, err := newWorkshop(o.Out, createPrefix)
 	if err != nil {
 		return Made{}, fmt.Errorf("backup: %w", err)
 	}

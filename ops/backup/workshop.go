@@ -19,16 +19,22 @@ type workshop struct {
 	lock *sqlstore.FileLock
 }
 
-const workshopPrefix = ".kanban-backup-"
+// Prefixes of workshops. What restores has its own, which only another restore
+// sweeps away: the rest of an interrupted one may still be needed.
+const (
+	createPrefix  = ".kanban-backup-"
+	checkPrefix   = ".kanban-check-"
+	restorePrefix = ".kanban-restore-"
+)
 
-func newWorkshop(parent string) (*workshop, error) {
+func newWorkshop(parent, prefix string) (*workshop, error) {
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return nil, err
 	}
-	if err := sweep(parent); err != nil {
+	if err := sweep(parent, prefix); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(parent, workshopPrefix)
+	dir, err := os.MkdirTemp(parent, prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -44,13 +50,13 @@ func (w *workshop) path(name string) string { return filepath.Join(w.dir, name) 
 func (w *workshop) close() error { return errors.Join(os.RemoveAll(w.dir), w.lock.Release()) }
 
 // sweep removes the workshops of processes that are gone.
-func sweep(parent string) error {
+func sweep(parent, prefix string) error {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		if !entry.IsDir() || !strings.HasPrefix(entry.Name(), workshopPrefix) {
+		if !entry.IsDir() || !strings.HasPrefix(entry.Name(), prefix) {
 			continue
 		}
 		dir := filepath.Join(parent, entry.Name())
