@@ -92,7 +92,7 @@ func (o *Options) create(ctx context.Context, w *workshop) (Made, error) {
 	if err != nil {
 		return Made{}, err
 	}
-	m.Time, m.Version, m.Configuration = o.Now().UTC().Truncate(time.Second), o.Version, o.Configuration
+	m.Time, m.Version, m.Configuration = o.Now().UTC().Truncate(time.Microsecond), o.Version, o.Configuration
 	sources := []string{database}
 	recovered, err := recoveredFiles(o.DataDir)
 	if err != nil {

@@ -59,6 +59,9 @@ var cutStatements = []string{
 	`UPDATE webhooks SET cursor = ?1 WHERE cursor > ?1`,
 	`DELETE FROM heartbeats WHERE fence > ?1`,
 	`DELETE FROM snapshots WHERE position > ?1`,
+	// A command of several events may be cut in two; what is left is what it caused.
+	`UPDATE commands SET last_position = ?1, stream = (SELECT stream FROM events WHERE position = ?1), version = (SELECT version FROM events WHERE position = ?1)
+		WHERE first_position BETWEEN 1 AND ?1 AND last_position > ?1`,
 	`DELETE FROM commands WHERE last_position > ?1`,
 	`DELETE FROM events WHERE position > ?1`,
 }

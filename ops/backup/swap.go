@@ -64,37 +64,29 @@ func Finish(dataDir string) error {
 
 // begin makes the swap a fact, then carries it out.
 func (s *swap) begin(dataDir string) error {
+	if err := s.write(dataDir); err != nil {
+		return err
+	}
+	return s.carryOut(filepath.Join(dataDir, pendingName))
+}
+
+// write makes the swap a fact.
+func (s *swap) write(dataDir string) error {
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return err
 	}
 	path := filepath.Join(dataDir, pendingName)
-	temporary := filepath.Join(s.Staged, pendingName)
-	if err := os.WriteFile(temporary, text, 0o600); err != nil {
+	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
 		return err
 	}
-	if err := syncFile(temporary); err != nil {
+	if err := errors.Join(syncFile(path+".new"), syncDir(s.Staged)); err != nil {
+		return errors.Join(err, os.Remove(path+".new"))
+	}
+	if err := os.Rename(path+".new", path); err != nil {
 		return err
 	}
-	if err := syncDir(s.Staged); err != nil {
-		return err
-	}
-	if filepath.Dir(s.Staged) != dataDir { // the database is on another disk
-		if err := os.WriteFile(path+".new", text, 0o600); err != nil {
-			return err
-		}
-		if err := syncFile(path + ".new"); err != nil {
-			return err
-		}
-		temporary = path + ".new"
-	}
-	if err := os.Rename(temporary, path); err != nil {
-		return err
-	}
-	if err := syncDir(dataDir); err != nil {
-		return err
-	}
-	return s.carryOut(path)
+	return syncDir(dataDir)
 }
 
 // carryOut may be repeated after a crash at any point of it.
