@@ -19,6 +19,7 @@ import (
 	kanbanhttp "github.com/agent-kanban/agent-kanban/http"
 	"github.com/agent-kanban/agent-kanban/http/mcp"
 	"github.com/agent-kanban/agent-kanban/http/webhook"
+	"github.com/agent-kanban/agent-kanban/ops/backup"
 	"github.com/agent-kanban/agent-kanban/projections"
 	"github.com/agent-kanban/agent-kanban/readmodel"
 )
@@ -46,6 +47,7 @@ type server struct {
 	queries   *readmodel.Queries
 	accounts  *auth.Service
 	webhooks  *webhook.Dispatcher
+	backups   *backup.Scheduler
 	http      *kanbanhttp.Server
 
 	// setup is the address of the first registration, "" where that is over.
@@ -67,7 +69,7 @@ func (s *server) URL() string { return s.http.URL() }
 // start, not what was started.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startHTTP,
+		s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startBackups, s.startHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -365,6 +367,9 @@ func (s *server) degraded() []string {
 	// Error is that of the last attempt: it does not get on.
 	if status := s.runner.Status(); status.Error != "" || status.Stopped || len(status.Parked) > 0 {
 		missing = append(missing, "read_model")
+	}
+	if s.backups.Status().Overdue(time.Now()) {
+		missing = append(missing, "backup")
 	}
 	return missing
 }
