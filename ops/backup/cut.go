@@ -102,11 +102,12 @@ func rename(ctx context.Context, db *sqlstore.DB) (string, error) {
 }
 
 // continues reports whether the log in the file at path, as far as it can be
-// read, is a beginning of the log with the given id and head, or another log
-// altogether: whoever followed it may then go on.
+// read, is a beginning of the restored one, or another log altogether: whoever
+// followed it may then go on. Where there is none it may have been lost, and
+// nobody knows how far it was.
 func continues(ctx context.Context, path, logID string, restored *sqlstore.DB) (_ bool, err error) {
 	if !exists(path) {
-		return true, nil
+		return false, nil
 	}
 	db, err := sql.Open("sqlite", address(path, "mode=ro&_pragma=busy_timeout(5000)&_pragma=query_only(1)"))
 	if err != nil {

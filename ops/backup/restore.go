@@ -17,6 +17,12 @@ type RestoreOptions struct {
 	Archive  *Archive
 	DataDir  string // the caller holds its lock
 	Database string // the file that the server uses
+	// Log is a copy that a Shipper made: what is in it after the archive is added.
+	// Its LogID is that of the archive where "". nil = there is none.
+	Log *Shipped
+	// KeepID keeps the log's id although nothing shows that no later events were
+	// ever seen: for a move to another machine.
+	KeepID bool
 	// At is where the log is to end; zero is the end of what there is.
 	At    At
 	Folds Folds
@@ -33,6 +39,11 @@ type Restored struct {
 	// NewLogID says that the log got another id: clients begin afresh.
 	NewLogID bool  `json:"new_log_id"`
 	Cut      int64 `json:"events_cut"` // of the archive, after At
+	// Replayed events came from the shipped log.
+	Replayed int64 `json:"events_replayed"`
+	// NoPassword are people who were registered after the archive was taken: the
+	// log knows them, but passwords and tokens are not in it.
+	NoPassword []string `json:"no_password,omitempty"`
 	// Aside is the folder that what was there before is in, "" = nothing was.
 	Aside        string            `json:"set_aside,omitempty"`
 	Verification *ops.Verification `json:"verification"`
@@ -118,13 +129,18 @@ func (o *RestoreOptions) prepare(ctx context.Context, path string) (done Restore
 		return done, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if o.Log != nil {
+		o.Progress("replay")
+		if done.Replayed, err = replay(ctx, db, *o.Log); err != nil {
+			return done, err
+		}
+	} else if o.At.Time.After(o.Archive.Manifest.Time) {
+		return done, fmt.Errorf("%w: it was taken at %s, before %s", ErrNoMoment,
+			o.Archive.Manifest.Time.Format(time.RFC3339), o.At.Time.UTC().Format(time.RFC3339))
+	}
 	end, err := db.Head(ctx)
 	if err != nil {
 		return done, err
-	}
-	if o.At.Time.After(o.Archive.Manifest.Time) {
-		return done, fmt.Errorf("%w: it was taken at %s, before %s", ErrNoMoment,
-			o.Archive.Manifest.Time.Format(time.RFC3339), o.At.Time.UTC().Format(time.RFC3339))
 	}
 	position, err := o.At.position(ctx, db)
 	if err != nil {
@@ -135,12 +151,17 @@ func (o *RestoreOptions) prepare(ctx context.Context, path string) (done Restore
 		if err := cut(ctx, db, position); err != nil {
 			return done, fmt.Errorf("cut the log at position %d: %w", position, err)
 		}
+	}
+	if done.Cut > 0 || done.Replayed > 0 {
 		if err := o.Folds.Settle(ctx, db, true); err != nil {
+			return done, err
+		}
+		if done.NoPassword, err = noPassword(ctx, db); err != nil {
 			return done, err
 		}
 	}
 	goesOn := done.Cut == 0
-	if goesOn {
+	if goesOn && !o.KeepID {
 		if goesOn, err = continues(ctx, o.Database, db.LogID(), db); err != nil {
 			return done, fmt.Errorf("compare with the log that is there: %w", err)
 		}
@@ -150,6 +171,24 @@ func (o *RestoreOptions) prepare(ctx context.Context, path string) (done Restore
 		_, err = rename(ctx, db)
 	}
 	return done, err
+}
+
+// noPassword lists active people who have none.
+func noPassword(ctx context.Context, db *sqlstore.DB) (names []string, err error) {
+	rows, err := db.Reader().QueryContext(ctx, `SELECT username FROM users
+		WHERE kind = 'human' AND active = 1 AND id NOT IN (SELECT user_id FROM credentials) ORDER BY username`)
+	if err != nil {
+		return nil, fmt.Errorf("list people without a password: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, rows.Err()
 }
 
 // settled makes sure that a closed database is in its one file, and that on the

@@ -77,7 +77,7 @@ func TestRestoreToAnyPosition(t *testing.T) {
 		if err != nil {
 			t.Fatalf("restore to %d: %v", at, err)
 		}
-		if done.Head.Position != at || done.Cut != last-at || done.NewLogID != (at < last) || done.NewLogID != (done.LogID != db.LogID()) {
+		if done.Head.Position != at || done.Cut != last-at || !done.NewLogID || done.LogID == db.LogID() {
 			t.Errorf("restored to %d: %+v", at, done)
 		}
 		copied := reopen(t, dir)
