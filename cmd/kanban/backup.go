@@ -15,6 +15,7 @@ import (
 
 func (a *app) backupCommand() *cobra.Command {
 	var out string
+	var follow bool
 	cmd := &cobra.Command{
 		Use:   "backup",
 		Short: "Take a backup: one file with everything that a restore needs",
@@ -27,20 +28,30 @@ kanban-<time>-<position>.tar.zst, and with BACKUP_AGE_RECIPIENT set it ends in
 SECRET_KEY is not part of it. Keep that elsewhere: without it a restored server
 asks everybody to sign in again, and nothing worse.
 
-An attempt that fails or is interrupted leaves nothing behind.`,
+An attempt that fails or is interrupted leaves nothing behind.
+
+With --follow it copies the log instead, event by event as they are appended, to
+the folder (or the address of a bucket) that --out or BACKUP_SHIP_TO names: with
+that copy, on another disk or machine, kanban restore --log loses less than a
+second. A server with BACKUP_SHIP_TO does this by itself.`,
 		Example: `  kanban backup
   kanban backup --out /mnt/backups --json
-  BACKUP_AGE_RECIPIENT=age1… kanban backup`,
+  BACKUP_AGE_RECIPIENT=age1… kanban backup
+  kanban backup --follow --out /mnt/other-disk/kanban-log`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(a.dataDir)
 			if err != nil {
 				return err
 			}
+			if follow {
+				return a.follow(cmd.Context(), cfg, out)
+			}
 			return a.backup(cmd.Context(), cfg, out)
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "folder for the backup (BACKUP_DIR; default DATA_DIR/backups)")
+	cmd.Flags().BoolVar(&follow, "follow", false, "copy the log as it grows, until interrupted")
 	cmd.AddCommand(a.backupListCommand(), a.backupVerifyCommand())
 	return cmd
 }

@@ -47,6 +47,7 @@ type server struct {
 	queries   *readmodel.Queries
 	accounts  *auth.Service
 	webhooks  *webhook.Dispatcher
+	shipper   *backup.Shipper // nil = BACKUP_SHIP_TO is not set
 	backups   *backup.Scheduler
 	http      *kanbanhttp.Server
 
@@ -69,7 +70,7 @@ func (s *server) URL() string { return s.http.URL() }
 // start, not what was started.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startBackups, s.startHTTP,
+		s.openLog, s.startShipping, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startBackups, s.startHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -370,6 +371,9 @@ func (s *server) degraded() []string {
 	}
 	if s.backups.Status().Overdue(time.Now()) {
 		missing = append(missing, "backup")
+	}
+	if s.shipper != nil && s.shipper.Status().LastError != "" {
+		missing = append(missing, "backup_log")
 	}
 	return missing
 }

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agent-kanban/agent-kanban/ops/backup"
+)
+
+// Given a server under load that copies its log to another disk, When it is
+// killed and its machine is lost, Then a backup and the copy bring back
+// everything that was acknowledged more than a second before.
+func TestLosesASecondAtMost(t *testing.T) {
+	t.Parallel()
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	c := newChild(t, dir)
+	c.env = []string{"BACKUP_SHIP_TO=" + filepath.Join(elsewhere, "log"), "RATE_LIMIT_REQUESTS_PER_MINUTE=0"}
+	c.start()
+	token := c.setup()
+	c.post("/api/boards", token, map[string]any{"name": "Website", "key": "WEB"})
+	if out, err := c.run("backup", "--out", elsewhere); err != nil {
+		t.Fatalf("backup: %v\n%s", err, out)
+	}
+	// Load for long enough that some of it is older than a second at the end.
+	acknowledged := map[string]time.Time{}
+	for begin := time.Now(); time.Since(begin) < 2500*time.Millisecond; {
+		title := fmt.Sprint("ticket ", len(acknowledged))
+		c.post("/api/tickets", token, map[string]any{"board_id": 1, "title": title})
+		acknowledged[title] = time.Now()
+	}
+	killed := time.Now()
+	c.kill()
+
+	found, err := backup.List(elsewhere)
+	if err != nil || len(found) != 1 {
+		t.Fatalf("backups: %v, %v", found, err)
+	}
+	restored := newChild(t, t.TempDir())
+	out, err := restored.run("restore", found[0].Path, "--log", filepath.Join(elsewhere, "log"), "--json")
+	if err != nil {
+		t.Fatalf("restore: %v\n%s", err, out)
+	}
+	var done backup.Restored
+	if err := json.Unmarshal([]byte(out), &done); err != nil || done.Replayed == 0 || !done.NewLogID {
+		t.Errorf("restored: %s (%v), want events from the copy and a new id", out, err)
+	}
+	if out, err := restored.run("verify"); err != nil {
+		t.Errorf("verify: %v\n%s", err, out)
+	}
+	lost, old := 0, 0
+	for title, at := range acknowledged {
+		here := restored.query("SELECT count(*) FROM tickets WHERE title = '" + title + "'")
+		if here == 0 {
+			lost++
+		}
+		if killed.Sub(at) > time.Second {
+			old++
+			if here != 1 {
+				t.Errorf("%s was acknowledged %s before the end and is lost", title, killed.Sub(at))
+			}
+		}
+	}
+	if old == 0 {
+		t.Error("nothing is old enough to prove anything")
+	}
+	t.Logf("%d acknowledged, %d of them in the last second, %d lost", len(acknowledged), len(acknowledged)-old, lost)
+
+	// The restored server serves, with the password of before.
+	restored.start()
+	reply := restored.post("/api/tickets", restored.login(), map[string]any{"board_id": 1, "title": "new"})
+	if key, _ := reply["key"].(string); !strings.HasPrefix(key, "WEB-") {
+		t.Errorf("a ticket of the restored server: %v", reply)
+	}
+	if err := restored.stop(); err != nil {
+		t.Error(err)
+	}
+}
