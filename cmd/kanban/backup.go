@@ -52,7 +52,7 @@ second. A server with BACKUP_SHIP_TO does this by itself.`,
 	}
 	cmd.Flags().StringVar(&out, "out", "", "folder for the backup (BACKUP_DIR; default DATA_DIR/backups)")
 	cmd.Flags().BoolVar(&follow, "follow", false, "copy the log as it grows, until interrupted")
-	cmd.AddCommand(a.backupListCommand(), a.backupVerifyCommand())
+	cmd.AddCommand(a.backupListCommand(), a.backupVerifyCommand(), a.backupDrillCommand())
 	return cmd
 }
 

@@ -111,7 +111,7 @@ func (a *app) phase(name string) {
 }
 
 func (a *app) printRestored(done backup.Restored) error {
-	text := fmt.Sprintf("restored %d events, head %s, verified, in %s\n", done.Head.Position, done.Head.Hash, done.Took.Round(time.Millisecond))
+	text := fmt.Sprintf("restored %s, head %s, verified, in %s\n", count(int(done.Head.Position), "event"), done.Head.Hash, done.Took.Round(time.Millisecond))
 	if done.Replayed > 0 {
 		text += count(int(done.Replayed), "event") + " came from the copy of the log\n"
 	}

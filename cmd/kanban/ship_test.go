@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -76,6 +79,44 @@ func TestLosesASecondAtMost(t *testing.T) {
 		t.Errorf("a ticket of the restored server: %v", reply)
 	}
 	if err := restored.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// kanban backup --follow copies beside a running server, until it is told to end.
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	c := newChild(t, dir)
+	c.start()
+	token := c.setup()
+	cmd := c.command("backup", "--follow", "--out", elsewhere, "--json")
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(said).ReadString('\n')
+	if err != nil || !strings.Contains(line, "copying log") {
+		t.Fatalf("it says %q, %v", line, err)
+	}
+	c.post("/api/boards", token, map[string]any{"name": "Website", "key": "WEB"})
+	want := c.query("SELECT max(position) FROM events")
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+	var status backup.ShipperStatus
+	if err := json.Unmarshal(out.Bytes(), &status); err != nil || status.Position < want {
+		t.Errorf("it says %s (%v), want position %d", out.String(), err, want)
+	}
+	if err := c.stop(); err != nil {
 		t.Error(err)
 	}
 }
