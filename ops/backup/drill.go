@@ -97,18 +97,14 @@ func exposure(schedule string, shipped bool) time.Duration {
 	if err != nil {
 		return -1
 	}
-	// Most schedules repeat within a month; those of once a year within two.
-	longest := time.Duration(0)
-	at := times.Next(time.Now().UTC())
-	for end := at.AddDate(2, 0, 0); at.Before(end) && !at.IsZero(); {
+	longest, at := time.Duration(0), times.Next(time.Now().UTC())
+	for range 500 { // over every hour, weekday and month that a schedule may name
 		next := times.Next(at)
 		if next.IsZero() {
 			return -1
 		}
 		longest = max(longest, next.Sub(at))
-		if at = next; longest < time.Hour && at.Sub(end.AddDate(-2, 0, 0)) > 32*24*time.Hour {
-			break
-		}
+		at = next
 	}
 	return longest
 }
