@@ -116,7 +116,7 @@ func (a *app) printRestored(done backup.Restored) error {
 		text += count(int(done.Replayed), "event") + " came from the copy of the log\n"
 	}
 	if len(done.NoPassword) > 0 {
-		text += "registered after the backup, so their password must be set anew (kanban user password NAME): " + clean(strings.Join(done.NoPassword, ", ")) + "\n"
+		text += "without a password, so set one (kanban user password NAME): " + clean(strings.Join(done.NoPassword, ", ")) + "\n"
 	}
 	if done.Cut > 0 {
 		text += count(int(done.Cut), "event") + " after that moment were left out\n"

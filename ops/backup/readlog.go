@@ -35,7 +35,7 @@ type Shipped struct {
 // another event at the head, ErrDamaged, ErrEncrypted.
 func ReadLog(ctx context.Context, from Shipped, after events.Head) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
-		err := from.walk(ctx, after, func(row *Row) bool { return yield(row, nil) })
+		err := from.walk(ctx, after, func(row *Row) bool { return yield(row, nil) }, func([]sideRow) error { return nil })
 		if err != nil {
 			yield(nil, fmt.Errorf("read the shipped log in %s: %w", from.folder(), err))
 		}
@@ -44,13 +44,13 @@ func ReadLog(ctx context.Context, from Shipped, after events.Head) iter.Seq2[*Ro
 
 func (s *Shipped) folder() string { return filepath.Join(s.Dir, s.LogID) }
 
-// walk yields rows until yield returns false.
-func (s *Shipped) walk(ctx context.Context, after events.Head, yield func(*Row) bool) error {
+// walk yields rows until yield returns false, and hands over what is beside them.
+func (s *Shipped) walk(ctx context.Context, after events.Head, yield func(*Row) bool, beside func([]sideRow) error) error {
 	names, err := segments(s.folder())
 	if err != nil {
 		return err
 	}
-	w := walker{shipped: s, head: after, yield: yield}
+	w := walker{shipped: s, head: after, yield: yield, beside: beside}
 	for i, name := range names {
 		if i+1 < len(names) {
 			if next, _ := segmentFirst(names[i+1]); next <= after.Position {
@@ -69,6 +69,7 @@ func (s *Shipped) walk(ctx context.Context, after events.Head, yield func(*Row) 
 type walker struct {
 	shipped *Shipped
 	yield   func(*Row) bool
+	beside  func([]sideRow) error
 	head    events.Head // of what was yielded
 	links   events.Head // of the record before
 	seen    bool        // a record was
@@ -111,7 +112,7 @@ func (w *walker) record(l link, payload []byte) (done bool, err error) {
 	switch {
 	case l.Last < w.head.Position:
 		return false, nil
-	case l.Last == w.head.Position:
+	case l.Last == w.head.Position && l.First <= l.Last:
 		if l.Hash != w.head.Hash {
 			return true, fmt.Errorf("%w: at position %d", ErrDiverged, l.Last)
 		}
@@ -121,8 +122,11 @@ func (w *walker) record(l link, payload []byte) (done bool, err error) {
 	case l.First == w.head.Position+1 && l.Previous != w.head.Hash:
 		return true, fmt.Errorf("%w: at position %d", ErrDiverged, w.head.Position)
 	}
-	rows, err := w.shipped.decode(l, payload)
+	rows, beside, err := w.shipped.decode(l, payload)
 	if err != nil {
+		return true, err
+	}
+	if err := w.beside(beside); err != nil {
 		return true, err
 	}
 	for i := range rows {
@@ -148,36 +152,43 @@ func (w *walker) record(l link, payload []byte) (done bool, err error) {
 }
 
 // decode reads the payload of a record.
-func (s *Shipped) decode(l link, payload []byte) ([]Row, error) {
+func (s *Shipped) decode(l link, payload []byte) (rows []Row, beside []sideRow, err error) {
 	in := io.Reader(bytes.NewReader(payload))
 	if l.Sealed {
 		if len(s.Identities) == 0 {
-			return nil, fmt.Errorf("%w: give the file of its secret key with --identity", ErrEncrypted)
+			return nil, nil, fmt.Errorf("%w: give the file of its secret key with --identity", ErrEncrypted)
 		}
 		plain, err := age.Decrypt(in, s.Identities...)
 		if err != nil {
-			return nil, fmt.Errorf("%w: none of the keys in --identity opens it", ErrEncrypted)
+			return nil, nil, fmt.Errorf("%w: none of the keys in --identity opens it", ErrEncrypted)
 		}
 		in = plain
 	}
 	unpacked, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20))
 	if err != nil {
-		return nil, damaged(err)
+		return nil, nil, damaged(err)
 	}
 	defer unpacked.Close()
-	rows := make([]Row, 0, min(l.Last-l.First+1, recordEvents))
+	rows = make([]Row, 0, min(l.Last-l.First+1, recordEvents))
 	lines := json.NewDecoder(unpacked)
 	for {
 		var text json.RawMessage
 		if err := lines.Decode(&text); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			return nil, damaged(err)
+			return nil, nil, damaged(err)
 		}
 		var c commandLine
+		if bytes.HasPrefix(text, []byte(`{"row":`)) {
+			if err := json.Unmarshal(text, &c); err != nil || c.Row == nil {
+				return nil, nil, damaged(errors.Join(err, errors.New("a row cannot be read")))
+			}
+			beside = append(beside, *c.Row)
+			continue
+		}
 		if bytes.HasPrefix(text, []byte(`{"command":`)) {
 			if err := json.Unmarshal(text, &c); err != nil || c.Command == nil || len(rows) == 0 {
-				return nil, damaged(errors.Join(err, errors.New("a command has no place")))
+				return nil, nil, damaged(errors.Join(err, errors.New("a command has no place")))
 			}
 			last := &rows[len(rows)-1]
 			r := c.Command
@@ -189,12 +200,12 @@ func (s *Shipped) decode(l link, payload []byte) ([]Row, error) {
 		}
 		var row Row
 		if err := row.Event.UnmarshalJSON(text); err != nil {
-			return nil, damaged(err)
+			return nil, nil, damaged(err)
 		}
 		rows = append(rows, row)
 	}
 	if n := int64(len(rows)); n != l.Last-l.First+1 {
-		return nil, fmt.Errorf("%w: the record of position %d holds %d events, want %d", ErrDamaged, l.First, n, l.Last-l.First+1)
+		return nil, nil, fmt.Errorf("%w: the record of position %d holds %d events, want %d", ErrDamaged, l.First, n, l.Last-l.First+1)
 	}
-	return rows, nil
+	return rows, beside, nil
 }

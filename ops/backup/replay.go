@@ -3,6 +3,7 @@ package backup
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -32,16 +33,28 @@ func replay(ctx context.Context, db *sqlstore.DB, from Shipped) (n int64, err er
 		rows = rows[:0]
 		return err
 	}
-	for row, err := range ReadLog(ctx, from, head) {
-		if err != nil {
-			return n, err
-		}
+	var failed error
+	err = from.walk(ctx, head, func(row *Row) bool {
 		// Commands are recorded with their last event, so a batch ends with one.
 		if rows = append(rows, row); len(rows) >= recordEvents && len(row.Commands) > 0 {
-			if err := flush(); err != nil {
-				return n, err
-			}
+			failed = flush()
 		}
+		return failed == nil
+	}, func(beside []sideRow) error {
+		return db.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+			for i := range beside {
+				if err := beside[i].apply(ctx, tx); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		err = fmt.Errorf("read the shipped log in %s: %w", from.folder(), err)
+	}
+	if err := errors.Join(err, failed); err != nil {
+		return n, err
 	}
 	return n, flush()
 }

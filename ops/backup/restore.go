@@ -41,8 +41,8 @@ type Restored struct {
 	Cut      int64 `json:"events_cut"` // of the archive, after At
 	// Replayed events came from the shipped log.
 	Replayed int64 `json:"events_replayed"`
-	// NoPassword are people who were registered after the archive was taken: the
-	// log knows them, but passwords and tokens are not in it.
+	// NoPassword are people whom the log knows, but who cannot sign in: they were
+	// registered in the last moment of the copy.
 	NoPassword []string `json:"no_password,omitempty"`
 	// Aside is the folder that what was there before is in, "" = nothing was.
 	Aside        string            `json:"set_aside,omitempty"`
@@ -152,9 +152,12 @@ func (o *RestoreOptions) prepare(ctx context.Context, path string) (done Restore
 			return done, fmt.Errorf("cut the log at position %d: %w", position, err)
 		}
 	}
-	if done.Cut > 0 || done.Replayed > 0 {
+	if done.Cut > 0 || o.Log != nil {
 		if err := o.Folds.Settle(ctx, db, true); err != nil {
 			return done, err
+		}
+		if err := settleSides(ctx, db); err != nil {
+			return done, fmt.Errorf("settle accounts: %w", err)
 		}
 		if done.NoPassword, err = noPassword(ctx, db); err != nil {
 			return done, err

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
@@ -27,8 +29,10 @@ import (
 //     shipper finds its place, a torn record is told from a whole one, and the
 //     chain of records can be followed, all without a key.
 //   - The payload is a frame of zstd, or, sealed, one that is encrypted with age.
-//     In it are lines of JSON: events in the form that they have everywhere, then
-//     the records of the commands that caused them, as in an export.
+//     In it are lines of JSON: events in the form that they have everywhere, after
+//     the last one of a command the record of that, and {"row": …} for what is
+//     never in an event (see side.go). A record may hold rows alone; then Last is
+//     the position before First, and a bucket keeps it under a name of its own.
 //
 // So "zstd -dc" prints a segment that is not sealed.
 type link struct {
@@ -39,8 +43,10 @@ type link struct {
 	Previous events.Hash `json:"previous"` // hash of the event before First
 	Hash     events.Hash `json:"hash"`     // of the event at Last
 	Sealed   bool        `json:"sealed,omitempty"`
-	Size     int         `json:"size"` // of the payload, bytes
-	SHA256   events.Hash `json:"sha256"`
+	// Cursors tell how far the tables of rows were shipped.
+	Cursors map[string]string `json:"cursors,omitempty"`
+	Size    int               `json:"size"` // of the payload, bytes
+	SHA256  events.Hash       `json:"sha256"`
 }
 
 // sum is the SHA-256 of the link, with its own sum left zero, and the payload.
@@ -69,7 +75,16 @@ func (l *link) before() events.Head {
 
 func (l *link) head() events.Head { return events.Head{Position: l.Last, Hash: l.Hash} }
 
-var segmentPattern = regexp.MustCompile(`^log-(\d{12,19})\.kseg$`)
+var segmentPattern = regexp.MustCompile(`^log-(\d{12,19})(-\d+)?\.kseg$`)
+
+// objectName is the name of a record that is a file of its own. Rows alone sort
+// before the events that follow them.
+func objectName(l *link, now time.Time) string {
+	if l.Last < l.First {
+		return fmt.Sprintf("log-%012d-%d.kseg", l.First, now.UnixNano())
+	}
+	return segmentName(l.First)
+}
 
 func segmentName(first int64) string { return fmt.Sprintf("log-%012d.kseg", first) }
 
@@ -89,7 +104,7 @@ func sortSegments(names []string) []string {
 	slices.SortFunc(names, func(a, b string) int {
 		x, _ := segmentFirst(a)
 		y, _ := segmentFirst(b)
-		return int(min(1, max(-1, x-y)))
+		return cmp.Or(cmp.Compare(x, y), cmp.Compare(a, b))
 	})
 	return names
 }
@@ -103,7 +118,8 @@ type Row struct {
 
 // commandLine is a line of the ledger, as in an export.
 type commandLine struct {
-	Command *commandRecord `json:"command"`
+	Command *commandRecord `json:"command,omitempty"`
+	Row     *sideRow       `json:"row,omitempty"`
 }
 
 type commandRecord struct {
@@ -117,12 +133,15 @@ type commandRecord struct {
 	RecordedAt int64       `json:"recorded_at_us"`
 }
 
-// encode makes a record of rows that follow before.
-func encode(logID string, before events.Head, rows []Row, recipient age.Recipient) (link, []byte, error) {
-	last := &rows[len(rows)-1].Event
+// encode makes a record of rows that follow before, and of side rows.
+func encode(logID string, before events.Head, rows []Row, beside []sideRow, cursors map[string]string, recipient age.Recipient) (link, []byte, error) {
 	l := link{
-		Format: segmentFormat, LogID: logID, First: rows[0].Event.Position, Last: last.Position,
-		Previous: before.Hash, Hash: last.Hash, Sealed: recipient != nil,
+		Format: segmentFormat, LogID: logID, First: before.Position + 1, Last: before.Position,
+		Previous: before.Hash, Hash: before.Hash, Sealed: recipient != nil, Cursors: cursors,
+	}
+	if len(rows) > 0 {
+		last := &rows[len(rows)-1].Event
+		l.Last, l.Hash = last.Position, last.Hash
 	}
 	var payload bytes.Buffer
 	out := io.Writer(&payload)
@@ -145,10 +164,15 @@ func encode(logID string, before events.Head, rows []Row, recipient age.Recipien
 			return l, nil, err
 		}
 		for _, rec := range rows[i].Commands {
-			line := commandLine{&commandRecord{rec.ID, rec.Actor, rec.RequestSHA, rec.First, rec.Last, rec.Stream, rec.Version, rec.RecordedAt.UnixMicro()}}
+			line := commandLine{Command: &commandRecord{rec.ID, rec.Actor, rec.RequestSHA, rec.First, rec.Last, rec.Stream, rec.Version, rec.RecordedAt.UnixMicro()}}
 			if err := lines.Encode(line); err != nil {
 				return l, nil, err
 			}
+		}
+	}
+	for i := range beside {
+		if err := lines.Encode(commandLine{Row: &beside[i]}); err != nil {
+			return l, nil, err
 		}
 	}
 	err = packed.Close()
@@ -200,7 +224,7 @@ func readRecord(r io.Reader) (l link, payload []byte, err error) {
 	if _, err = io.ReadFull(r, text); err != nil {
 		return l, nil, torn("its link is cut off")
 	}
-	if json.Unmarshal(text, &l) != nil || l.Format != segmentFormat || l.Size < 0 || l.Size > maxPayload || l.First < 1 || l.Last < l.First {
+	if json.Unmarshal(text, &l) != nil || l.Format != segmentFormat || l.Size < 0 || l.Size > maxPayload || l.First < 1 || l.Last < l.First-1 {
 		return l, nil, torn("its link cannot be read")
 	}
 	// Not by the size that it claims: a damaged one must not take all memory.

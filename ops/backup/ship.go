@@ -58,6 +58,7 @@ type Shipper struct {
 	cancel    context.CancelFunc
 	done      chan struct{}
 	head      events.Head // shipped
+	side      sideReader
 	opened    bool
 
 	mu     sync.Mutex
@@ -160,16 +161,25 @@ func (s *Shipper) Ship(ctx context.Context) error {
 		}
 	}
 	for {
+		// Before the events: so no row is of a later event than those that follow it
+		// in the log, unless there is more than a record holds.
+		beside, keep, err := s.side.read(ctx, s.config.Log.Reader())
+		if err != nil {
+			return fmt.Errorf("ship the log: %w", err)
+		}
 		rows, err := s.read(ctx)
 		if err != nil {
 			return fmt.Errorf("ship the log: %w", err)
 		}
-		if len(rows) == 0 {
+		if len(rows) == 0 && len(beside) == 0 {
+			keep()
 			s.moved(0, 0)
 			return nil
 		}
-		s.moved(rows[len(rows)-1].Event.Position, time.Since(rows[0].Event.RecordedAt))
-		l, record, err := encode(s.config.Log.LogID(), s.head, rows, s.recipient)
+		if len(rows) > 0 {
+			s.moved(rows[len(rows)-1].Event.Position, time.Since(rows[0].Event.RecordedAt))
+		}
+		l, record, err := encode(s.config.Log.LogID(), s.head, rows, beside, s.side.next(beside), s.recipient)
 		if err == nil {
 			err = s.config.Sink.append(ctx, l, record)
 		}
@@ -178,6 +188,7 @@ func (s *Shipper) Ship(ctx context.Context) error {
 			s.opened = false
 			return errors.Join(fmt.Errorf("ship the log: %w", err), s.config.Sink.close())
 		}
+		keep()
 		s.head = l.head()
 	}
 }
@@ -207,6 +218,7 @@ func (s *Shipper) open(ctx context.Context) error {
 			return errors.Join(err, s.config.Sink.close())
 		}
 	}
+	s.side = sideReader{cursors: last.Cursors}
 	s.opened = true
 	return nil
 }

@@ -308,3 +308,95 @@ func TestShipToABucket(t *testing.T) {
 	}
 	shipped(t, db, backup.Shipped{Dir: dir})
 }
+
+// Passwords, tokens and webhooks are in no event, and are shipped all the same:
+// with the event that they belong to, or alone; what an event has ended stays
+// ended, whatever the rows say.
+func TestAccountsAreShipped(t *testing.T) {
+	t.Parallel()
+	store := newStore(t)
+	folder, fetched := t.TempDir(), t.TempDir()
+	for name, sink := range map[string]func() backup.Sink{
+		"folder": func() backup.Sink { return backup.NewFolder(folder) },
+		"bucket": func() backup.Sink { return store.bucket(t, "").Ship() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := open(t)
+			w := newWriter(t, db)
+			exec := func(text string) {
+				t.Helper()
+				if _, err := db.Writer().Exec(text); err != nil {
+					t.Fatalf("%s: %v", text, err)
+				}
+			}
+			ship := func() {
+				t.Helper()
+				if err := ship(t, db, sink(), ""); err != nil {
+					t.Fatal(err)
+				}
+			}
+			user := func(name string) {
+				t.Helper()
+				w.do(commands.RegisterUser{Name: name, Kind: events.Human})
+			}
+			user("ada")
+			exec("INSERT INTO credentials VALUES (1, 'old', '2026-08-15 02:00:00.000000')")
+			ship()
+			made := create(t, db)
+			user("bob")
+			exec("INSERT INTO credentials VALUES (2, 'bob''s', '2026-08-15 02:00:01.000000')")
+			ship()
+			// Without any event; and one whose commit came late.
+			exec("UPDATE credentials SET password_hash = 'new', updated_at = '2026-08-15 02:00:09.000000' WHERE user_id = 1")
+			ship()
+			exec("UPDATE credentials SET password_hash = 'newer', updated_at = '2026-08-15 02:00:08.500000' WHERE user_id = 2")
+			exec("INSERT INTO api_tokens VALUES (7, 2, 'ci', 'akb_', x'" + hex64 + "', '', '[]', '', NULL, NULL, 0)")
+			exec("INSERT INTO credentials VALUES (3, 'nobody''s', '2026-08-15 02:00:09.000000')")
+			ship()
+			user("carol") // who has the number 3, and whose password never came
+			exec("UPDATE credentials SET password_hash = '' WHERE user_id = 3")
+			ship()
+
+			from := backup.Shipped{Dir: folder}
+			if name == "bucket" {
+				from.Dir = fetched
+				if err := store.bucket(t, "").Fetch(t.Context(), db.LogID(), fetched); err != nil {
+					t.Fatal(err)
+				}
+			}
+			shipped(t, db, from)
+			dir := t.TempDir()
+			done, err := restore(t, made.Path, dir, func(o *backup.RestoreOptions) { o.Log = &from })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if done.Head != head(t, db) || len(done.NoPassword) != 0 {
+				t.Errorf("restored: %+v", done)
+			}
+			copied := reopen(t, dir)
+			for query, want := range map[string]string{
+				"SELECT group_concat(password_hash, ' ') FROM (SELECT * FROM credentials ORDER BY user_id LIMIT 2)": "new newer",
+				// No event has issued it.
+				"SELECT count(*) FROM api_tokens": "0",
+			} {
+				var got string
+				if err := copied.Reader().QueryRow(query).Scan(&got); err != nil || got != want {
+					t.Errorf("%s = %q, %v, want %q", query, got, err, want)
+				}
+			}
+			// Rows of somebody whom the log does not know any more are gone.
+			at := made.Manifest.Position
+			dir = t.TempDir()
+			if _, err := restore(t, made.Path, dir, func(o *backup.RestoreOptions) { o.Log, o.At.Position = &from, at }); err != nil {
+				t.Fatal(err)
+			}
+			var n int
+			if err := reopen(t, dir).Reader().QueryRow("SELECT count(*) FROM credentials").Scan(&n); err != nil || n != 1 {
+				t.Errorf("%d passwords at position %d, want 1 (%v)", n, at, err)
+			}
+		})
+	}
+}
+
+// hex64 is a sum of 32 bytes.
+const hex64 = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"

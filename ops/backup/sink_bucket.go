@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"time"
 )
 
 // bucketSink keeps each record as an object of its own, for objects do not grow;
@@ -50,7 +51,7 @@ func (s *bucketSink) open(ctx context.Context, logID string) (last link, err err
 }
 
 func (s *bucketSink) append(ctx context.Context, l link, record []byte) error {
-	return s.bucket.put(ctx, path.Join(s.logID, segmentName(l.First)), bytes.NewReader(record), int64(len(record)))
+	return s.bucket.put(ctx, path.Join(s.logID, objectName(&l, time.Now())), bytes.NewReader(record), int64(len(record)))
 }
 
 func (s *bucketSink) close() error { return nil }

@@ -18,11 +18,12 @@ const segmentSize = 16 << 20
 
 // Folder is a Sink on a disk, better another one than the log's.
 type Folder struct {
-	dir  string
-	lock *sqlstore.FileLock
-	file *os.File // the last segment
-	size int64    // of it
-	path string   // of the log's folder
+	dir   string
+	lock  *sqlstore.FileLock
+	file  *os.File // the last segment
+	size  int64    // of it
+	first int64    // in its name
+	path  string   // of the log's folder
 }
 
 // NewFolder makes a sink of a folder, which is made where it is missing.
@@ -54,15 +55,16 @@ func (f *Folder) resume() (last link, err error) {
 	if err != nil {
 		return last, err
 	}
-	for len(names) > 0 && last.Last == 0 {
+	for len(names) > 0 && last.Format == "" {
 		path := filepath.Join(f.path, names[len(names)-1])
+		f.first, _ = segmentFirst(names[len(names)-1])
 		if f.file, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
 			return last, err
 		}
 		if last, f.size, err = f.measure(); err != nil {
 			return last, err
 		}
-		if last.Last == 0 {
+		if last.Format == "" {
 			// Not even its first record is whole: it was just begun.
 			err := errors.Join(f.file.Close(), os.Remove(path), syncDir(f.path))
 			if f.file = nil; err != nil {
@@ -113,7 +115,8 @@ func (c *counting) Read(p []byte) (int, error) {
 }
 
 func (f *Folder) append(_ context.Context, l link, record []byte) (err error) {
-	fresh := f.file == nil || f.size >= segmentSize
+	// A segment begins with events, so that its name is taken once.
+	fresh := f.file == nil || f.size >= segmentSize && l.First <= l.Last && f.first < l.First
 	if fresh {
 		if f.file != nil {
 			if err := f.file.Close(); err != nil {
@@ -121,7 +124,7 @@ func (f *Folder) append(_ context.Context, l link, record []byte) (err error) {
 			}
 			f.file = nil
 		}
-		f.size = 0
+		f.size, f.first = 0, l.First
 		if f.file, err = os.OpenFile(filepath.Join(f.path, segmentName(l.First)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
 			return err
 		}
