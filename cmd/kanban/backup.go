@@ -23,7 +23,8 @@ func (a *app) backupCommand() *cobra.Command {
 read models as of one moment, while a server runs or not. It is written to
 BACKUP_DIR (default DATA_DIR/backups) under the name
 kanban-<time>-<position>.tar.zst, and with BACKUP_AGE_RECIPIENT set it ends in
-.age and can be read with the secret key only.
+.age and can be read with the secret key only. With BACKUP_BUCKET set it is
+uploaded too, unless --out is given.
 
 SECRET_KEY is not part of it. Keep that elsewhere: without it a restored server
 asks everybody to sign in again, and nothing worse.
@@ -68,6 +69,15 @@ func (a *app) backup(ctx context.Context, cfg config, out string) error {
 	made, err := backup.Create(ctx, options)
 	if err != nil {
 		return backupHint(err)
+	}
+	if cfg.BackupBucket != "" && out == "" {
+		b, err := bucket("BACKUP_BUCKET", cfg.BackupBucket)
+		if err != nil {
+			return err
+		}
+		if err := b.Upload(ctx, made.Path, filepath.Base(made.Path)); err != nil {
+			return &hinted{fmt.Errorf("%s was written, but not uploaded: %w", made.Path, err), "the address and the credentials of the bucket, then again"}
+		}
 	}
 	if a.json {
 		return a.printJSON(made)

@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,15 +65,17 @@ func (a *app) backupVerifyCommand() *cobra.Command {
 		Long: `Prove that a backup can be restored: extract it to a temporary folder (TMPDIR,
 which needs room for the database), check the sums of its files, SQLite's
 integrity, the counts of its manifest, the hash chain of the log, and that the
-read models are a fold of it. Nothing else is touched. Exits with 1 and says what
+read models are a fold of it. Nothing else is touched. FILE may be the
+address of one in a bucket, with the credentials of BACKUP_BUCKET. Exits with 1 and says what
 is wrong with it where it is damaged.`,
 		Example: "  kanban backup verify backups/kanban-20260815T020000Z-4711.tar.zst\n  kanban backup verify FILE.age --identity key.txt --json",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			archive, err := openArchive(cmd.Context(), args[0], identity)
+			archive, discard, err := openArchive(cmd.Context(), args[0], identity)
 			if err != nil {
 				return err
 			}
+			defer discard()
 			checked, err := archive.Check(cmd.Context(), "", folds(a.progress("verified")))
 			if err != nil {
 				return backupHint(err)
@@ -93,11 +98,42 @@ func identityFlag(cmd *cobra.Command, to *string) {
 	cmd.Flags().StringVar(to, "identity", "", "file with the secret key of age, for a backup that ends in .age")
 }
 
-func openArchive(ctx context.Context, path, identity string) (*backup.Archive, error) {
+// openArchive opens a file, or what is in a bucket at an address; discard removes
+// what was fetched for it.
+func openArchive(ctx context.Context, path, identity string) (archive *backup.Archive, discard func(), err error) {
 	keys, err := backup.ReadIdentities(identity)
 	if err != nil {
-		return nil, &hinted{err, "--identity with the file that age-keygen wrote"}
+		return nil, nil, &hinted{err, "--identity with the file that age-keygen wrote"}
 	}
-	archive, err := backup.OpenArchive(ctx, path, keys)
-	return archive, backupHint(err)
+	discard = func() {}
+	if isBucket(path) {
+		if path, discard, err = fetchArchive(ctx, path); err != nil {
+			return nil, nil, err
+		}
+	}
+	if archive, err = backup.OpenArchive(ctx, path, keys); err != nil {
+		discard()
+		return nil, nil, backupHint(err)
+	}
+	return archive, discard, nil
+}
+
+// fetchArchive downloads https://host/bucket/folder/name to a temporary folder.
+func fetchArchive(ctx context.Context, address string) (path string, discard func(), err error) {
+	cut := strings.LastIndexByte(address, '/')
+	b, err := bucket("FILE", address[:cut])
+	if err != nil {
+		return "", nil, err
+	}
+	dir, err := os.MkdirTemp("", "kanban-fetched-")
+	if err != nil {
+		return "", nil, err
+	}
+	discard = func() { _ = os.RemoveAll(dir) }
+	path = filepath.Join(dir, filepath.Base(address[cut+1:]))
+	if err := b.Download(ctx, address[cut+1:], path); err != nil {
+		discard()
+		return "", nil, err
+	}
+	return path, discard, nil
 }

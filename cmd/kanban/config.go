@@ -258,6 +258,8 @@ func (c *config) validate(known map[string]bool) []error {
 	}
 	check("BACKUP_BUCKET", c.BackupBucket == "" || address(c.BackupBucket, "https", "http"),
 		"want the address of a bucket like https://s3.example.com/bucket/folder")
+	check("BACKUP_SHIP_TO", !strings.Contains(c.BackupShipTo, "://") || address(c.BackupShipTo, "https", "http"),
+		"want a folder, or the address of a bucket like https://s3.example.com/bucket/folder")
 	check("ALERT_WEBHOOK", c.AlertWebhook == "" || address(c.AlertWebhook, "https", "http"),
 		"want an address like https://hooks.example.com/kanban")
 	check("ALERT_WEBHOOK_SECRET", c.AlertSecret == "" || c.AlertWebhook != "", "is set, while ALERT_WEBHOOK is not")

@@ -28,6 +28,9 @@ recorded until a time. Either way the chain is proven and the read models are
 made anew. Unless it is certain that clients have seen nothing that the log now
 lacks, it gets a new log_id, and they begin afresh; --keep-id prevents that.
 
+FILE may be the address of one in a bucket, https://host/bucket/folder/name, with
+the credentials of BACKUP_BUCKET.
+
 SECRET_KEY is not part of a backup: on another machine set the same one, or
 everybody signs in again.`,
 		Example: `  kanban restore backups/kanban-20260815T020000Z-4711.tar.zst
@@ -77,9 +80,12 @@ func (a *app) restore(ctx context.Context, cfg config, file string, flags restor
 	if o.Database, err = cfg.databasePath(); err != nil {
 		return err
 	}
-	if o.Archive, err = openArchive(ctx, file, flags.identity); err != nil {
+	archive, discard, err := openArchive(ctx, file, flags.identity)
+	if err != nil {
 		return err
 	}
+	defer discard()
+	o.Archive = archive
 	if flags.log != "" {
 		log, discard, err := shippedLog(ctx, o.Archive, flags.log, flags.identity)
 		if err != nil {

@@ -28,6 +28,7 @@ func TestLosesASecondAtMost(t *testing.T) {
 	if out, err := c.run("backup", "--out", elsewhere); err != nil {
 		t.Fatalf("backup: %v\n%s", err, out)
 	}
+	c.post("/api/auth/register", "", map[string]any{"username": "late", "password": "late horse battery"})
 	// Load for long enough that some of it is older than a second at the end.
 	acknowledged := map[string]time.Time{}
 	for begin := time.Now(); time.Since(begin) < 2500*time.Millisecond; {
@@ -72,8 +73,10 @@ func TestLosesASecondAtMost(t *testing.T) {
 	}
 	t.Logf("%d acknowledged, %d of them in the last second, %d lost", len(acknowledged), len(acknowledged)-old, lost)
 
-	// The restored server serves, with the password of before.
+	// The restored server serves, with the passwords of before, also of who came
+	// after the backup.
 	restored.start()
+	restored.post("/api/auth/login", "", map[string]any{"username": "late", "password": "late horse battery"})
 	reply := restored.post("/api/tickets", restored.login(), map[string]any{"board_id": 1, "title": "new"})
 	if key, _ := reply["key"].(string); !strings.HasPrefix(key, "WEB-") {
 		t.Errorf("a ticket of the restored server: %v", reply)

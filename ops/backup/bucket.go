@@ -105,8 +105,8 @@ func (b *Bucket) list(ctx context.Context, prefix string) (names []string, err e
 	return names, ctx.Err()
 }
 
-// download writes an object to a file.
-func (b *Bucket) download(ctx context.Context, name, file string) error {
+// Download writes an object to a file.
+func (b *Bucket) Download(ctx context.Context, name, file string) error {
 	if err := b.client.FGetObject(ctx, b.name, b.key(name), file, minio.GetObjectOptions{}); err != nil {
 		return fmt.Errorf("download %s from bucket %s: %w", b.key(name), b.name, err)
 	}

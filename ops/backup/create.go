@@ -17,6 +17,8 @@ import (
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/agent-kanban/agent-kanban/ops/machine"
 )
 
 // Options of Create. Database and Out are required.
@@ -84,6 +86,9 @@ func Create(ctx context.Context, o Options) (_ Made, err error) {
 }
 
 func (o *Options) create(ctx context.Context, w *workshop) (Made, error) {
+	if err := o.room(); err != nil {
+		return Made{}, err
+	}
 	database := w.path(databaseName)
 	if err := copyDatabase(ctx, o.Database, database, func(done, total int64) { o.Progress("copy", done, total) }); err != nil {
 		return Made{}, fmt.Errorf("copy the database: %w", err)
@@ -120,6 +125,23 @@ func (o *Options) create(ctx context.Context, w *workshop) (Made, error) {
 	}
 	path, err := publish(file, o.Out, Name{Time: m.Time, Position: m.Position, Encrypted: o.Recipient != ""})
 	return Made{Path: path, Size: size, Manifest: m}, err
+}
+
+// room makes sure that the disk holds the copy and, at worst, an archive of the
+// same size.
+func (o *Options) room() error {
+	var need int64
+	for _, ending := range []string{"", "-wal"} {
+		size, err := machine.FileSize(o.Database + ending)
+		if err != nil {
+			return err
+		}
+		need += 2 * size
+	}
+	if space, err := machine.Disk(o.Out); err == nil && space.Free < need {
+		return fmt.Errorf("it may need %d bytes and %s has %d free; make room there, or choose another folder", need, o.Out, space.Free)
+	}
+	return nil
 }
 
 // recoveredFiles lists what only the stream held after an accident.

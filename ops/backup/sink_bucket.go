@@ -37,7 +37,7 @@ func (s *bucketSink) open(ctx context.Context, logID string) (last link, err err
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	name := names[len(names)-1]
 	file := filepath.Join(dir, name)
-	if err := s.bucket.download(ctx, path.Join(logID, name), file); err != nil {
+	if err := s.bucket.Download(ctx, path.Join(logID, name), file); err != nil {
 		return last, err
 	}
 	text, err := os.ReadFile(file)
@@ -78,7 +78,7 @@ func (b *Bucket) Fetch(ctx context.Context, logID, dir string) error {
 		return err
 	}
 	for _, name := range names {
-		if err := b.download(ctx, path.Join(logID, name), filepath.Join(dir, logID, name)); err != nil {
+		if err := b.Download(ctx, path.Join(logID, name), filepath.Join(dir, logID, name)); err != nil {
 			return err
 		}
 	}

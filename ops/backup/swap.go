@@ -44,7 +44,8 @@ func Finish(dataDir string) error {
 	path := filepath.Join(dataDir, pendingName)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		// One that was interrupted earlier has left its folder at most.
+		return sweep(dataDir, restorePrefix)
 	}
 	var s swap
 	if err == nil {
