@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -66,5 +67,54 @@ func TestRestoreFromABucket(t *testing.T) {
 	}
 	if out, err := restored.run("verify"); err != nil {
 		t.Errorf("verify: %v\n%s", err, out)
+	}
+}
+
+// Given a restore that was interrupted when everything was ready, When somebody
+// reads, Then they are told; and whoever takes the data directory finishes it.
+func TestInterruptedRestoreIsFinished(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c := newChild(t, dir)
+	user := func(name string) {
+		t.Helper()
+		cmd := c.command("user", "create", "--admin", name)
+		cmd.Stdin = strings.NewReader("correct horse battery\n")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("user: %v\n%s", err, out)
+		}
+	}
+	user("pat")
+	database, staged := filepath.Join(dir, "agent_kanban.db"), filepath.Join(dir, ".kanban-restore-1")
+	ready, err := os.ReadFile(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user("old")
+	if err := os.Mkdir(staged, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	aside := filepath.Join(dir, "before-restore-1", "agent_kanban.db")
+	pending := fmt.Sprintf(`{"staged": %q, "away": [{"from": %q, "to": %q}], "in": [{"from": %q, "to": %q}]}`,
+		staged, database, aside, filepath.Join(staged, "agent_kanban.db"), database)
+	for path, text := range map[string][]byte{filepath.Join(staged, "agent_kanban.db"): ready, filepath.Join(dir, "restore.pending"): []byte(pending)} {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := c.run("verify"); err == nil || !strings.Contains(out, "interrupted") || !strings.Contains(out, "Try: kanban serve") {
+		t.Errorf("verify: %v\n%s", err, out)
+	}
+	c.start()
+	if n := c.query("SELECT count(*) FROM users"); n != 1 {
+		t.Errorf("%d users after the start, want the restored one", n)
+	}
+	if err := c.stop(); err != nil {
+		t.Error(err)
+	}
+	for path, want := range map[string]bool{aside: true, staged: false, filepath.Join(dir, "restore.pending"): false} {
+		if _, err := os.Stat(path); (err == nil) != want {
+			t.Errorf("%s is there: %v, want %v", path, err == nil, want)
+		}
 	}
 }
