@@ -84,7 +84,7 @@ func TestShipAndRestore(t *testing.T) {
 			w.tickets(board, 5)
 			made := create(t, db)
 			w.do(commands.RegisterUser{Name: "late", Kind: events.Human})
-			w.tickets(board, 400)
+			w.tickets(board, 100)
 			s.Stop()
 			s.Stop()
 			want := head(t, db)
@@ -113,6 +113,54 @@ func TestShipAndRestore(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Given more events than a record holds, When the copy ends after any of its
+// records, Then it ends with a whole command.
+func TestRecordsHoldWholeCommands(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	w := newWriter(t, db)
+	board := w.board("WEB")
+	w.tickets(board, 20)
+	many := make([]commands.Command, 1000) // one command that fills a record
+	for i := range many {
+		many[i] = commands.CreateTicket{Board: board, Title: "one of many"}
+	}
+	w.do(many[:700]...)
+	w.do(many[:700]...)
+	w.do(many...)
+	w.tickets(board, 20)
+	folder := t.TempDir()
+	if err := ship(t, db, backup.NewFolder(folder), ""); err != nil {
+		t.Fatal(err)
+	}
+	shipped(t, db, backup.Shipped{Dir: folder})
+	end := head(t, db).Position
+	segment := filepath.Join(folder, db.LogID(), "log-000000000001.kseg")
+	text, err := os.ReadFile(segment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Without its last byte the copy lacks its last record, and is sound.
+	if err := os.WriteFile(segment, text[:len(text)-1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var last events.Head
+	open := map[string]bool{}
+	for row, err := range backup.ReadLog(t.Context(), backup.Shipped{Dir: folder, LogID: db.LogID()}, events.Head{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = row.Event.Head()
+		open[row.Event.CommandID] = true
+		for _, rec := range row.Commands {
+			delete(open, rec.ID)
+		}
+	}
+	if len(open) > 0 || last.Position == 0 || last.Position >= end {
+		t.Errorf("the copy ends at %d of %d inside of %v", last.Position, end, open)
 	}
 }
 
