@@ -269,6 +269,8 @@ func (c *config) validate(known map[string]bool) []error {
 		_, err := allow.Check(c.AlertWebhook)
 		check("ALERT_WEBHOOK", err == nil, "%v Want an address like https://hooks.example.com/kanban", err)
 	}
+	check("BACKUP_SHIP_TO", !strings.Contains(c.BackupShipTo, "://") || address(c.BackupShipTo, "https", "http"),
+		"want a folder, or the address of a bucket like https://s3.example.com/bucket/folder")
 	check("ALERT_WEBHOOK_SECRET", c.AlertSecret == "" || c.AlertWebhook != "", "is set, while ALERT_WEBHOOK is not")
 	if c.AlertSecret != "" {
 		err := webhook.CheckSecret(c.AlertSecret)

@@ -13,6 +13,7 @@ import (
 	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/events"
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
+	"github.com/agent-kanban/agent-kanban/ops/backup"
 	"github.com/agent-kanban/agent-kanban/projections"
 	"github.com/agent-kanban/agent-kanban/readmodel"
 
@@ -24,6 +25,9 @@ func openToRead(ctx context.Context, cfg config, log *slog.Logger) (*sqlstore.DB
 	path, err := cfg.databasePath()
 	if err != nil {
 		return nil, err
+	}
+	if backup.Pending(cfg.DataDir) {
+		return nil, &hinted{errors.New("a restore was interrupted half way"), "kanban serve, or kanban rebuild: either finishes it first"}
 	}
 	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: path, ReadOnly: true, Logger: log})
 	return db, elsewhere(err)
@@ -72,7 +76,15 @@ func lockDataDir(dir string, create bool) (*sqlstore.FileLock, error) {
 			return nil, fmt.Errorf("data directory: %w", err)
 		}
 	}
-	return sqlstore.Lock(dir)
+	lock, err := sqlstore.Lock(dir)
+	if err != nil {
+		return nil, err
+	}
+	// A restore that a crash interrupted is finished by whoever comes next.
+	if err := backup.Finish(dir); err != nil {
+		return nil, errors.Join(err, lock.Release())
+	}
+	return lock, nil
 }
 
 func (o *offline) close() error { return errors.Join(o.db.Close(), o.lock.Release()) }

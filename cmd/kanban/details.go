@@ -26,21 +26,15 @@ func (s *server) details() map[string]kanbanhttp.Section {
 	}
 	if s.redis != nil {
 		sections["redis"] = func(ctx context.Context) any {
-			return map[string]any{"answers": s.redis(ctx) == nil}
+			return map[string]any{"answers": s.redis(ctx) == nil, "state": s.shared.Status()}
 		}
 	}
-	if s.lastBackup != nil {
-		sections["backups"] = func(ctx context.Context) any {
-			at, err := s.lastBackup(ctx)
-			switch {
-			case err != nil:
-				return unknown(err)
-			case at.IsZero():
-				return map[string]any{"folder": s.backupDir(), "last": nil}
-			default:
-				return map[string]any{"folder": s.backupDir(), "last": at}
-			}
+	sections["backups"] = func(context.Context) any {
+		view := map[string]any{"folder": s.backupDir(), "schedule": s.backups.Status(), "log": nil}
+		if s.shipper != nil {
+			view["log"] = s.shipper.Status()
 		}
+		return view
 	}
 	return sections
 }

@@ -144,8 +144,24 @@ func (s *server) checks() ([]monitor.Check, error) {
 			return nil, fmt.Errorf("BACKUP_SCHEDULE: %w", err)
 		}
 		next := schedule.Next(time.Now().UTC())
-		checks = append(checks, monitor.Age("backup", "backup", "look in the server's log why, or make one: kanban backup",
-			schedule.Next(next).Sub(next)+2*time.Hour, s.lastBackup))
+		const hint = "look in the server's log why, or make one: kanban backup"
+		check := monitor.Age("backup", "backup", hint, schedule.Next(next).Sub(next)+2*time.Hour, s.lastBackup)
+		aged := check.Run
+		check.Run = func(ctx context.Context) (monitor.Finding, error) {
+			if failed := s.backups.Status().LastError; failed != "" {
+				return monitor.Finding{Message: "the last backup failed: " + failed, Hint: hint}, nil
+			}
+			return aged(ctx)
+		}
+		checks = append(checks, check)
+	}
+	if s.shipper != nil {
+		checks = append(checks, monitor.Check{Name: "backup_log", After: 2, Run: func(context.Context) (monitor.Finding, error) {
+			if failed := s.shipper.Status().LastError; failed != "" {
+				return monitor.Finding{Message: "the log is not copied: " + failed, Hint: "see to what BACKUP_SHIP_TO names; it goes on by itself where it was"}, nil
+			}
+			return monitor.Finding{}, nil
+		}})
 	}
 	return checks, nil
 }
@@ -304,6 +320,12 @@ func (s *server) degraded() []string {
 	// Error is that of the last attempt: it does not get on.
 	if status := s.runner.Status(); status.Error != "" || status.Stopped || len(status.Parked) > 0 {
 		missing = append(missing, "read_model")
+	}
+	if s.backups.Status().Overdue(time.Now()) {
+		missing = append(missing, "backup")
+	}
+	if s.shipper != nil && s.shipper.Status().LastError != "" {
+		missing = append(missing, "backup_log")
 	}
 	if s.shared.Status().Degraded() {
 		missing = append(missing, "redis")

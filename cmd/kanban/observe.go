@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	"github.com/agent-kanban/agent-kanban/commands"
 	"github.com/agent-kanban/agent-kanban/events/bus"
@@ -22,10 +23,24 @@ func (s *server) startObserving(ctx context.Context) (err error) {
 	}
 	s.onClose(func(context.Context) error { s.tracer.Stop(); return nil })
 	s.metrics, err = metrics.New(metrics.Config{Version: release(), Logger: s.logs.Log}, metrics.Sources{
-		Head: func() int64 { return s.tail.Head() }, Waiting: func() int { return s.sequencer.Waiting() }, Relay: s.relayMetrics, Followers: s.followers, ReadModel: s.readModelMetrics,
+		Head: func() int64 { return s.tail.Head() }, Waiting: func() int { return s.sequencer.Waiting() },
+		Relay: s.relayMetrics, Followers: s.followers, ReadModel: s.readModelMetrics,
 		Sockets: s.socketMetrics, Webhooks: s.webhookMetrics, Sizes: s.sizes, Degraded: s.degraded,
+		Alerts: s.raised, Backup: func() time.Time { return s.backups.Status().LastSuccess },
 	})
 	return err
+}
+
+// raised says of each alert that there is whether it is raised.
+func (s *server) raised() map[string]bool {
+	raised := map[string]bool{}
+	for _, name := range s.monitor.Names() {
+		raised[name] = false
+	}
+	for _, a := range s.monitor.Alerts() {
+		raised[a.Name] = true
+	}
+	return raised
 }
 
 func (s *server) observeCommands() commands.Observer {

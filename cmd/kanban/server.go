@@ -19,6 +19,7 @@ import (
 	kanbanhttp "github.com/agent-kanban/agent-kanban/http"
 	"github.com/agent-kanban/agent-kanban/http/mcp"
 	"github.com/agent-kanban/agent-kanban/http/webhook"
+	"github.com/agent-kanban/agent-kanban/ops/backup"
 	"github.com/agent-kanban/agent-kanban/ops/metrics"
 	"github.com/agent-kanban/agent-kanban/ops/monitor"
 	"github.com/agent-kanban/agent-kanban/ops/shared"
@@ -63,6 +64,8 @@ type server struct {
 	webhooks  *webhook.Dispatcher
 	notifier  *webhook.Notifier // nil without ALERT_WEBHOOK
 	monitor   *monitor.Monitor
+	shipper   *backup.Shipper // nil = BACKUP_SHIP_TO is not set
+	backups   *backup.Scheduler
 	http      *kanbanhttp.Server
 
 	// lastBackup tells when the newest backup was made, the zero time where there
@@ -89,8 +92,8 @@ func (s *server) URL() string { return s.http.URL() }
 // start, not what was started.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.startObserving, s.openLog, s.startShared, s.startBus, s.startSequencer, s.startProjections, s.finishRedaction,
-		s.startAccounts, s.startWebhooks, s.newMonitor, s.startHTTP, s.startMonitor,
+		s.startObserving, s.openLog, s.startShipping, s.startShared, s.startBus, s.startSequencer, s.startProjections, s.finishRedaction,
+		s.startAccounts, s.startWebhooks, s.startBackups, s.newMonitor, s.startHTTP, s.startMonitor,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -177,7 +180,7 @@ func (s *server) startShared(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose(func(context.Context) error { return s.shared.Stop() })
-	if s.cfg.RedisURL != "" {
+	if s.cfg.RedisURL != "" && s.redis == nil {
 		s.redis = func(context.Context) error { return s.shared.Status().Err() }
 	}
 	return s.shared.Start(ctx)

@@ -169,6 +169,15 @@ func (m *Monitor) Stop(ctx context.Context) error {
 	}
 }
 
+// Names returns the names of the checks, which are those of the alerts.
+func (m *Monitor) Names() []string {
+	names := make([]string, len(m.config.Checks))
+	for i := range m.config.Checks {
+		names[i] = m.config.Checks[i].Name
+	}
+	return names
+}
+
 // Alerts returns what is wrong now, ordered by name.
 func (m *Monitor) Alerts() []Alert {
 	m.mu.Lock()

@@ -1,0 +1,93 @@
+package backup
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"modernc.org/sqlite"
+)
+
+// address of a database file for the driver, which plain text is not where a
+// folder has a question mark in its name.
+func address(path, query string) string {
+	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: query}
+	return u.String()
+}
+
+// pagesPerStep of 4 KiB are copied at once: short enough that a cancelled backup
+// ends at once and a writer that waits for the disk does not wait long.
+const pagesPerStep = 256
+
+// copyDatabase writes the database as of one moment to a new file. Between two
+// steps it rests as long as the step took, so that the disk and the processors
+// stay free for those who write. It only reads and takes no lock that a writer
+// would wait for: a server may run, in this process too.
+func copyDatabase(ctx context.Context, from, to string, progress func(done, total int64)) (err error) {
+	pool, err := sql.Open("sqlite", address(from, "mode=ro&_pragma=busy_timeout(5000)&_pragma=query_only(1)"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	// The backup joins a transaction that is open already. Without one it would
+	// begin anew after every commit of somebody else, and never end under load.
+	for _, text := range []string{"BEGIN", "SELECT count(*) FROM sqlite_schema"} {
+		if _, err := conn.ExecContext(ctx, text); err != nil {
+			return err
+		}
+	}
+	defer func() { _, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") }()
+	return conn.Raw(func(driver any) error {
+		source, ok := driver.(interface {
+			NewBackup(to string) (*sqlite.Backup, error)
+		})
+		if !ok {
+			return fmt.Errorf("the driver %T has no online backup", driver)
+		}
+		b, err := source.NewBackup(address(to, "_pragma=synchronous(OFF)"))
+		if err != nil {
+			return err
+		}
+		return errors.Join(steps(ctx, b, progress), b.Finish())
+	})
+}
+
+func steps(ctx context.Context, b *sqlite.Backup, progress func(done, total int64)) error {
+	for {
+		began := time.Now()
+		more, err := b.Step(pagesPerStep)
+		if err != nil {
+			return err
+		}
+		if progress != nil {
+			progress(int64(b.PageCount()-b.Remaining()), int64(b.PageCount()))
+		}
+		if !more {
+			return nil
+		}
+		if err := rest(ctx, time.Since(began)); err != nil {
+			return err
+		}
+	}
+}
+
+// rest waits, unless ctx ends first.
+func rest(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
