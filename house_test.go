@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"ops":              {"events", "commands", "readmodel", "migrations"},
 	"ops/legacy":       {"events", "commands"},
 	"ops/machine":      {},
+	"ops/maintain":     {"ops/machine"},
 	"ops/demo":         {"events", "commands", "readmodel", "http/client"},
 	"embedded":         {},
 	"migrations":       {},

@@ -19,6 +19,7 @@ import (
 	kanbanhttp "github.com/agent-kanban/agent-kanban/http"
 	"github.com/agent-kanban/agent-kanban/http/mcp"
 	"github.com/agent-kanban/agent-kanban/http/webhook"
+	"github.com/agent-kanban/agent-kanban/ops/maintain"
 	"github.com/agent-kanban/agent-kanban/projections"
 	"github.com/agent-kanban/agent-kanban/readmodel"
 )
@@ -46,7 +47,9 @@ type server struct {
 	queries   *readmodel.Queries
 	accounts  *auth.Service
 	webhooks  *webhook.Dispatcher
-	http      *kanbanhttp.Server
+	// maintenance is nil where it is off.
+	maintenance *maintain.Schedule
+	http        *kanbanhttp.Server
 
 	// setup is the address of the first registration, "" where that is over.
 	setup string
@@ -67,7 +70,7 @@ func (s *server) URL() string { return s.http.URL() }
 // start, not what was started.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startHTTP,
+		s.openLog, s.startBus, s.startSequencer, s.startProjections, s.startAccounts, s.startWebhooks, s.startMaintenance, s.startHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
