@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": scriptServe, "halt": scriptHalt, "register": scriptRegister,
 			"capture": scriptCapture, "field": scriptField, "tamper": scriptTamper, "usage": scriptUsage, "exits": scriptExits,
+			"refused":  scriptRefused,
 			"receiver": scriptReceiver, "received": scriptReceived,
 		},
 	})
@@ -201,6 +202,17 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if !strings.Contains(ts.ReadFile("stderr"), "\nTry: ") {
 		ts.Fatalf("the error does not end with advice")
+	}
+}
+
+// refused runs a command line until it is refused: a revocation by another process
+// takes effect within two seconds.
+func scriptRefused(ts *testscript.TestScript, neg bool, args []string) {
+	deadline := time.Now().Add(20 * time.Second)
+	for ts.Exec(args[0], args[1:]...) == nil {
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s is not refused", strings.Join(args, " "))
+		}
 	}
 }
 

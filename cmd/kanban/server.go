@@ -292,8 +292,12 @@ func (s *server) startAccounts(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	previous, until, err := s.cfg.previousKey(time.Now())
+	if err != nil {
+		return err
+	}
 	s.accounts, err = auth.New(auth.Config{
-		Key: key, Reader: s.db.Reader(), Logger: s.logs.log,
+		Key: key, Reader: s.db.Reader(), Logger: s.logs.log, PreviousKey: previous, PreviousUntil: until,
 		AccessTTL:  time.Duration(s.cfg.AccessMinutes) * time.Minute,
 		RefreshTTL: time.Duration(s.cfg.RefreshDays) * 24 * time.Hour,
 		// People have no such limit: they stop by themselves.
