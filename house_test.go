@@ -32,6 +32,8 @@ var mayImport = map[string][]string{
 	"ops/legacy":       {"events", "commands"},
 	"ops/machine":      {},
 	"ops/maintain":     {"ops/machine"},
+	"ops/recover":      {"events"},
+	"ops/doctor":       {"ops/machine"},
 	"ops/demo":         {"events", "commands", "readmodel", "http/client"},
 	"embedded":         {},
 	"migrations":       {},

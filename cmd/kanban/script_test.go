@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": scriptServe, "halt": scriptHalt, "register": scriptRegister,
 			"capture": scriptCapture, "field": scriptField, "tamper": scriptTamper, "usage": scriptUsage, "exits": scriptExits,
-			"refused":  scriptRefused,
+			"refused": scriptRefused, "sql": scriptSQL, "hole": scriptHole,
 			"receiver": scriptReceiver, "received": scriptReceived,
 		},
 	})
@@ -202,6 +202,37 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if !strings.Contains(ts.ReadFile("stderr"), "\nTry: ") {
 		ts.Fatalf("the error does not end with advice")
+	}
+}
+
+// sql changes a database behind the program's back.
+func scriptSQL(ts *testscript.TestScript, neg bool, args []string) {
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec(args[1])
+	ts.Check(err)
+}
+
+// hole damages one event in the blocks of a stream's folder.
+func scriptHole(ts *testscript.TestScript, neg bool, args []string) {
+	holes := 0
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".blk") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if at := bytes.Index(text, []byte(`"position":`+args[1]+`,`)); at > 0 {
+			holes++
+			text[at] = 'x'
+		}
+		return os.WriteFile(path, text, 0o600)
+	}))
+	if holes != 1 {
+		ts.Fatalf("damaged %d events, want 1", holes)
 	}
 }
 
