@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": scriptServe, "halt": scriptHalt, "register": scriptRegister,
 			"capture": scriptCapture, "field": scriptField, "tamper": scriptTamper, "usage": scriptUsage, "exits": scriptExits,
-			"refused": scriptRefused, "sql": scriptSQL, "hole": scriptHole,
+			"refused": scriptRefused, "purge": scriptPurge, "sql": scriptSQL, "hole": scriptHole,
 			"receiver": scriptReceiver, "received": scriptReceived,
 		},
 	})
@@ -202,6 +202,15 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if !strings.Contains(ts.ReadFile("stderr"), "\nTry: ") {
 		ts.Fatalf("the error does not end with advice")
+	}
+}
+
+// purge removes what matches a pattern.
+func scriptPurge(ts *testscript.TestScript, neg bool, args []string) {
+	paths, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	for _, path := range paths {
+		ts.Check(os.RemoveAll(path))
 	}
 }
 
