@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -18,7 +17,11 @@ type Database struct{ db *sql.DB }
 // OpenDatabase opens the copy at path, with its WAL beside it. It succeeds for
 // any file; what cannot be read is told by those who read.
 func OpenDatabase(path string) (*Database, error) {
-	db, err := sql.Open("sqlite", "file://"+filepath.ToSlash(path)+"?mode=rw&_pragma=wal_autocheckpoint(0)&_pragma=cache_size(-8000)")
+	address, err := address(path)
+	if err != nil {
+		return nil, fmt.Errorf("recover: open %s: %w", path, err)
+	}
+	db, err := sql.Open("sqlite", address+"?mode=rw&_pragma=wal_autocheckpoint(0)&_pragma=cache_size(-8000)")
 	if err != nil {
 		return nil, fmt.Errorf("recover: open %s: %w", path, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"path/filepath"
 
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
@@ -41,8 +42,11 @@ type SourceReport struct {
 
 // NewScratch makes scratch.db in dir. The caller closes it.
 func NewScratch(ctx context.Context, dir string) (*Scratch, error) {
-	db, err := sql.Open("sqlite", "file://"+filepath.ToSlash(filepath.Join(dir, "scratch.db"))+
-		"?_pragma=journal_mode(OFF)&_pragma=synchronous(OFF)&_pragma=locking_mode(EXCLUSIVE)&_pragma=cache_size(-16000)")
+	address, err := address(filepath.Join(dir, "scratch.db"))
+	if err != nil {
+		return nil, fmt.Errorf("recover: %w", err)
+	}
+	db, err := sql.Open("sqlite", address+"?_pragma=journal_mode(OFF)&_pragma=synchronous(OFF)&_pragma=locking_mode(EXCLUSIVE)&_pragma=cache_size(-16000)")
 	if err != nil {
 		return nil, fmt.Errorf("recover: %w", err)
 	}
@@ -67,6 +71,13 @@ func NewScratch(ctx context.Context, dir string) (*Scratch, error) {
 		return nil, errors.Join(fmt.Errorf("recover: %w", err), db.Close())
 	}
 	return &Scratch{db: db}, nil
+}
+
+// address is the URI of a database file.
+func address(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	uri := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
+	return uri.String(), err
 }
 
 // Close gives the file free.
