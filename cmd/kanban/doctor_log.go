@@ -136,7 +136,7 @@ func (p *patient) streamFolder() string { return filepath.Join(p.cfg.DataDir, "j
 
 func (p *patient) streamState(ctx context.Context, db *sqlstore.DB) (s streamState) {
 	page := map[int64]events.Hash{} // of one window of the log
-	from := int64(-1 << 40) // nothing is loaded yet
+	from := int64(-1 << 40)         // nothing is loaded yet
 	hash := func(position int64) (events.Hash, bool) {
 		if position <= from || position > from+events.DefaultLimit {
 			from = position - 1

@@ -95,8 +95,10 @@ func (a *app) recover(ctx context.Context, cfg config, dryRun bool) (err error) 
 		return err
 	}
 	if r.report.Head.Position == 0 {
-		return &hinted{errors.Join(errors.New("no copy holds the first event, so nothing can be proven; nothing was changed"), a.printRecovery(r, dryRun)),
-			"a backup: kanban restore, or kanban import of an export"}
+		return &hinted{
+			errors.Join(errors.New("no copy holds the first event, so nothing can be proven; nothing was changed"), a.printRecovery(r, dryRun)),
+			"a backup: kanban restore, or kanban import of an export",
+		}
 	}
 	sound := r.sound(ctx)
 	if !sound && !dryRun {

@@ -134,7 +134,7 @@ func (s *Scratch) WriteBeyond(ctx context.Context, w io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("recover: save what is beyond: %w", err)
 		}
-		out.Write(e.JSON())  //nolint:errcheck // Flush returns it
+		out.Write(e.JSON()) //nolint:errcheck // Flush returns it
 		out.WriteByte('\n') //nolint:errcheck // the same
 	}
 	return out.Flush()
