@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"ops/machine":      {},
 	"ops/maintain":     {"ops/machine"},
 	"ops/recover":      {"events"},
+	"ops/audit":        {},
 	"ops/doctor":       {"ops/machine"},
 	"ops/demo":         {"events", "commands", "readmodel", "http/client"},
 	"embedded":         {},

@@ -122,9 +122,7 @@ func (p *patient) checks() []doctor.Check {
 	list := []doctor.Check{
 		{Name: "configuration", Look: p.configuration},
 		{Name: "lock", Look: p.lock},
-		doctor.Private("permissions",
-			append(p.in("secret-key*", "setup-token", ".env", "certificates"), p.path, p.path+"-*", p.cfg.TLSKey),
-			append(p.in("LOCK", "backups", "recovered", "recovered/*", "jetstream", "damaged-*"), filepath.Join(p.backupDir(), "*"))),
+		p.permissions(),
 		doctor.Disk(p.cfg.DataDir, 100<<20+size/2),
 		{Name: "database", Look: p.database},
 		{Name: "wal", Look: p.wal, Repair: p.offline(p.checkpointWAL)},
@@ -142,6 +140,12 @@ func (p *patient) checks() []doctor.Check {
 		list = append(list, doctor.Certificate(p.cfg.TLSCert, p.cfg.TLSKey, p.a.now()))
 	}
 	return list
+}
+
+func (p *patient) permissions() doctor.Check {
+	return doctor.Private("permissions",
+		append(p.in("secret-key*", "setup-token", ".env", "certificates"), p.path, p.path+"-*", p.cfg.TLSKey),
+		append(p.in("LOCK", "backups", "recovered", "recovered/*", "jetstream", "damaged-*"), filepath.Join(p.backupDir(), "*")))
 }
 
 // leftovers are what interrupted work leaves behind and nothing needs. Under a

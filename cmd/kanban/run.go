@@ -115,7 +115,7 @@ ticket, or the lease has ended.`,
 		a.nextCommand(), a.claimCommand(), a.heartbeatCommand(), a.releaseCommand(), a.doneCommand(), a.undoCommand(),
 		a.agentCommand(), a.mcpCommand(), a.tokenCommand(), a.loginCommand(),
 		a.tailCommand(), a.replayCommand(), a.verifyCommand(), a.rebuildCommand(), a.exportCommand(), a.importCommand(), a.userCommand(), a.versionCommand(),
-		a.maintainCommand(), a.sessionsCommand(), a.doctorCommand(), a.recoverCommand(),
+		a.maintainCommand(), a.sessionsCommand(), a.doctorCommand(), a.recoverCommand(), a.auditCommand(),
 	)
 	a.completeArguments(root)
 	return root
