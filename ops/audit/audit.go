@@ -72,7 +72,7 @@ func Logs(ctx context.Context, dir string, since time.Time) (*Counts, error) {
 		line func(*Counts, string, time.Time)
 	}{{"backend", (*Counts).backend}, {"access", (*Counts).access}} {
 		for _, folder := range []string{dir, filepath.Join(dir, "archive")} {
-			paths, err := filepath.Glob(filepath.Join(folder, kind.name+"[-_.]*"))
+			paths, err := filepath.Glob(filepath.Join(folder, kind.name+`[\-_.]*`))
 			if err != nil {
 				return nil, fmt.Errorf("audit: %w", err)
 			}
