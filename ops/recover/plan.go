@@ -143,6 +143,11 @@ func (w *walk) position(group []candidate) {
 	}
 	var ends []end
 	told := map[events.Hash]bool{}
+	if best >= 0 {
+		told[group[best].event.Hash] = true
+	}
+	// The most complete of each first, however little its source is trusted.
+	slices.SortStableFunc(group, func(a, b candidate) int { return int(a.kind - b.kind) })
 	take := func(c *candidate, fork bool) {
 		told[c.event.Hash] = true
 		ends = append(ends, end{c.event.Head(), fork})
@@ -154,7 +159,7 @@ func (w *walk) position(group []candidate) {
 	var doubtful []*candidate
 	for i := range group {
 		c := &group[i]
-		if c.event.Stream == "" || best >= 0 && c.event.Hash == group[best].event.Hash || told[c.event.Hash] {
+		if c.event.Stream == "" || told[c.event.Hash] {
 			continue
 		}
 		follows := slices.IndexFunc(w.ends, func(e end) bool { return proven(e.head, c) })

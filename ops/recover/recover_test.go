@@ -111,26 +111,27 @@ func TestPlan(t *testing.T) {
 		sources []Source
 		want    string
 	}{
-		"nothing":                         {nil, "head 0"},
-		"one copy":                        {[]Source{source("a", list, nil, all...)}, "head 10 a:1-10"},
-		"in any order, twice":             {[]Source{source("a", list, nil, 3, 1, 2, 3, 1)}, "head 3 a:1-3"},
-		"two halves":                      {[]Source{source("a", list, nil, 1, 2, 3), source("b", list, nil, all...)}, "head 10 a:1-3 b:4-10"},
-		"a forged row gives way":          {[]Source{source("a", list, forge, 2), source("b", list, nil, 1, 2, 3)}, "head 3 b:1-3"},
-		"a forged row alone":              {[]Source{source("a", list, nil, 1, 3), source("b", list, forge, 2)}, "head 1 a:1-1 beyond:2"},
-		"a gap":                           {[]Source{source("a", list, nil, 1, 2, 5, 6, 9)}, "head 2 a:1-2 gap:3-4 gap:7-8 beyond:3"},
-		"the first is missing":            {[]Source{source("a", list, nil, 2, 3)}, "head 0 gap:1-1 beyond:2"},
-		"lost data":                       {[]Source{source("a", list, lose, 2), source("b", list, nil, 1, 3)}, "head 3 b:1-1 a:2-2 b:3-3 lost:2"},
-		"lost in one, whole in the other": {[]Source{source("a", list, lose, 2), source("b", list, nil, 1, 2)}, "head 2 b:1-2"},
-		"redacted stays so":               {[]Source{source("a", list, nil, 1, 2), source("b", list, redact, 2)}, "head 2 a:1-1 b:2-2"},
-		"another history":                 {[]Source{source("a", list, nil, all[:7]...), source("b", other, nil, all...)}, "head 7 a:1-7 beyond:5 forked:5"},
-		"the less trusted is the longer":  {[]Source{source("a", other, nil, all[:6]...), source("b", list, nil, all...)}, "head 6 a:1-6 beyond:5 forked:5"},
+		"nothing":                               {nil, "head 0"},
+		"one copy":                              {[]Source{source("a", list, nil, all...)}, "head 10 a:1-10"},
+		"in any order, twice":                   {[]Source{source("a", list, nil, 3, 1, 2, 3, 1)}, "head 3 a:1-3"},
+		"two halves":                            {[]Source{source("a", list, nil, 1, 2, 3), source("b", list, nil, all...)}, "head 10 a:1-3 b:4-10"},
+		"a forged row gives way":                {[]Source{source("a", list, forge, 2), source("b", list, nil, 1, 2, 3)}, "head 3 b:1-3"},
+		"a forged row alone":                    {[]Source{source("a", list, nil, 1, 3), source("b", list, forge, 2)}, "head 1 a:1-1 beyond:2"},
+		"a gap":                                 {[]Source{source("a", list, nil, 1, 2, 5, 6, 9)}, "head 2 a:1-2 gap:3-4 gap:7-8 beyond:3"},
+		"the first is missing":                  {[]Source{source("a", list, nil, 2, 3)}, "head 0 gap:1-1 beyond:2"},
+		"lost data":                             {[]Source{source("a", list, lose, 2), source("b", list, nil, 1, 3)}, "head 3 b:1-1 a:2-2 b:3-3 lost:2"},
+		"lost in one, whole in the other":       {[]Source{source("a", list, lose, 2), source("b", list, nil, 1, 2)}, "head 2 b:1-2"},
+		"lost beyond a gap, whole in the other": {[]Source{source("a", list, nil, 1, 3), source("b", list, lose, 4), source("c", list, nil, 4)}, "head 1 a:1-1 gap:2-2 beyond:2"},
+		"redacted stays so":                     {[]Source{source("a", list, nil, 1, 2), source("b", list, redact, 2)}, "head 2 a:1-1 b:2-2"},
+		"another history":                       {[]Source{source("a", list, nil, all[:7]...), source("b", other, nil, all...)}, "head 7 a:1-7 beyond:5 forked:5"},
+		"the less trusted is the longer":        {[]Source{source("a", other, nil, all[:6]...), source("b", list, nil, all...)}, "head 6 a:1-6 beyond:5 forked:5"},
 	} {
 		r, beyond := plan(t, row.sources...)
 		if got := summary(r); got != row.want {
 			t.Errorf("%s: got %q, want %q", name, got, row.want)
 		}
-		if lines := strings.Count(beyond, "\n"); int64(lines) != r.Beyond {
-			t.Errorf("%s: %d lines saved, want %d", name, lines, r.Beyond)
+		if lines := strings.Count(beyond, "\n"); int64(lines) != r.Beyond || strings.Contains(beyond, "data_sha") {
+			t.Errorf("%s: saved %d lines, want %d with their data:\n%s", name, lines, r.Beyond, beyond)
 		}
 	}
 }
