@@ -106,6 +106,11 @@ func (a *app) recover(ctx context.Context, cfg config, dryRun bool) (err error) 
 			return err
 		}
 	}
+	if sound && r.report.Beyond == 0 && !dryRun {
+		if err := r.tidy(); err != nil {
+			return err
+		}
+	}
 	if sound && r.report.Beyond == 0 && !a.json {
 		_, err := fmt.Fprintf(a.stdout, "nothing to recover: the log is sound, %s\n", count(int(r.report.Head.Position), "event"))
 		return err

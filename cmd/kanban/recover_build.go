@@ -32,9 +32,13 @@ func (r *recovery) replace(ctx context.Context) error {
 	if err := r.build(ctx, fresh); err != nil {
 		return fmt.Errorf("recover: %w (nothing was changed)", err)
 	}
-	r.aside = filepath.Join(r.cfg.DataDir, "damaged-"+r.a.now().UTC().Format("20060102T150405.000"))
-	if err := os.Mkdir(r.aside, 0o700); err != nil {
+	// First of all, so that an interruption loses none of it: the next recovery
+	// reads it again.
+	if err := r.saveBeyond(ctx); err != nil {
 		return fmt.Errorf("recover: %w (nothing was changed)", err)
+	}
+	if err := r.makeAside(); err != nil {
+		return err
 	}
 	for _, suffix := range []string{"-wal", "-shm", ""} {
 		if err := r.move(r.path+suffix, filepath.Base(r.path)+suffix); err != nil {
@@ -49,14 +53,39 @@ func (r *recovery) replace(ctx context.Context) error {
 	if err := r.move(filepath.Join(r.cfg.DataDir, "jetstream"), "jetstream"); err != nil {
 		return err
 	}
+	return errors.Join(r.moveSaved(), syncFolder(r.cfg.DataDir), syncFolder(filepath.Dir(r.path)))
+}
+
+// moveSaved takes away the files of saved events that are in the log now.
+func (r *recovery) moveSaved() error {
 	saved, err := filepath.Glob(filepath.Join(r.cfg.DataDir, "recovered", "events-*.jsonl"))
 	for _, file := range saved {
-		err = errors.Join(err, r.move(file, filepath.Base(file)))
+		if !slices.Contains(r.report.Files, file) {
+			err = errors.Join(err, r.move(file, filepath.Base(file)))
+		}
 	}
-	if err == nil && r.report.Beyond > 0 {
-		err = r.saveBeyond(ctx)
+	return err
+}
+
+// tidy puts saved events aside that turned out to be in the log, so that nobody
+// is told of them any more.
+func (r *recovery) tidy() error {
+	saved, err := filepath.Glob(filepath.Join(r.cfg.DataDir, "recovered", "events-*.jsonl"))
+	if err != nil || len(saved) == 0 {
+		return err
 	}
-	return errors.Join(err, syncFolder(r.cfg.DataDir), syncFolder(filepath.Dir(r.path)))
+	if err := r.makeAside(); err != nil {
+		return err
+	}
+	return r.moveSaved()
+}
+
+func (r *recovery) makeAside() error {
+	r.aside = filepath.Join(r.cfg.DataDir, "damaged-"+r.a.now().UTC().Format("20060102T150405.000"))
+	if err := os.Mkdir(r.aside, 0o700); err != nil {
+		return fmt.Errorf("recover: %w (nothing was changed)", err)
+	}
+	return nil
 }
 
 // move puts a file or folder among the damaged ones; one that is not there is
@@ -70,6 +99,9 @@ func (r *recovery) move(path, name string) error {
 }
 
 func (r *recovery) saveBeyond(ctx context.Context) error {
+	if r.report.Beyond == 0 {
+		return nil
+	}
 	dir := filepath.Join(r.cfg.DataDir, "recovered")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err

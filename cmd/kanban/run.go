@@ -86,8 +86,8 @@ func (a *app) root() *cobra.Command {
 accepted command appends events, and everything anyone sees is a fold of them.
 
 serve starts the server; demo starts a throw-away one with agents at work. verify,
-rebuild, export, import and user work on the data directory; everything else
-speaks HTTP to a server.
+rebuild, export, import, user, sessions, maintain, doctor, recover and audit work
+on the data directory; everything else speaks HTTP to a server.
 
 Exit codes: 0 done; 1 failed or refused; 2 the command line or the
 configuration makes no sense; 3 something was found that needs attention; 4
