@@ -67,6 +67,9 @@ type recovery struct {
 	scratch *recover.Scratch
 	old     *recover.Database
 	carver  *recover.Carver
+	// asides are the folders of earlier recoveries, where the database is gone:
+	// one may have been interrupted between moving it away and the new one in.
+	asides  []string
 	closers []io.Closer
 	report  *recover.Report
 	aside   string // folder that the damaged files were moved to
@@ -130,10 +133,14 @@ func (r *recovery) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	source := r.path
-	if _, err := os.Stat(source); err != nil {
-		// Interrupted between moving the old database away and the new one in.
-		if aside, _ := filepath.Glob(filepath.Join(r.cfg.DataDir, "damaged-*", filepath.Base(r.path))); len(aside) > 0 {
-			source = slices.Max(aside)
+	if !exists(source) {
+		if r.asides, err = filepath.Glob(filepath.Join(r.cfg.DataDir, "damaged-*")); err != nil {
+			return err
+		}
+		for _, folder := range r.asides { // the names rise with time
+			if file := filepath.Join(folder, filepath.Base(r.path)); exists(file) {
+				source = file
+			}
 		}
 	}
 	var size int64
@@ -179,6 +186,11 @@ func (r *recovery) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // copyFile copies from its beginning; the place in from stays what it was.
 func copyFile(path string, from *os.File) error {
 	info, err := from.Stat()
@@ -212,6 +224,9 @@ func (r *recovery) sources() []recover.Source {
 		r.old.Source("the database"), pages[0],
 		recover.Folder("recovered/", filepath.Join(r.cfg.DataDir, "recovered"), ".jsonl"),
 		recover.Folder("the stream", filepath.Join(r.cfg.DataDir, "jetstream"), ".blk"),
+	}
+	for _, folder := range r.asides {
+		list = append(list, recover.Folder(filepath.Base(folder)+", saved events", folder, ".jsonl"), recover.Folder(filepath.Base(folder)+", stream", folder, ".blk"))
 	}
 	aside, _ := filepath.Glob(filepath.Join(r.cfg.DataDir, "jetstream.damaged-*")) // well-formed
 	for _, folder := range aside {
