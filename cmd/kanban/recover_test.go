@@ -243,13 +243,18 @@ func inPage(size int) int {
 	return least
 }
 
-// holds reports whether any file still has the whole of the event.
-func (w *wreckage) holds(files map[string][]byte, e *events.Envelope) bool {
-	wal := files[walName]
-	frames := map[uint32]int{} // the newest of each page
+// newestFrames returns where the newest version of each page stands in a WAL.
+func newestFrames(wal []byte) map[uint32]int {
+	frames := map[uint32]int{}
 	for at := 32; at+24+pageSize <= len(wal); at += 24 + pageSize {
 		frames[binary.BigEndian.Uint32(wal[at:])] = at + 24
 	}
+	return frames
+}
+
+// holds reports whether any file still has the whole of the event.
+func (w *wreckage) holds(files map[string][]byte, frames map[uint32]int, e *events.Envelope) bool {
+	wal := files[walName]
 	whole, row := record(e), cell(e)
 	for _, p := range w.places[e.Position] {
 		text := files[p.file]
@@ -415,8 +420,9 @@ func (w *wreckage) place(t *testing.T, files map[string][]byte) (dir string, hel
 		}
 	}
 	held = make([]bool, len(w.events))
+	frames := newestFrames(files[walName])
 	for i := range w.events {
-		held[i] = w.holds(files, &w.events[i])
+		held[i] = w.holds(files, frames, &w.events[i])
 		if held[i] && prefix == i {
 			prefix = i + 1
 		}
