@@ -109,8 +109,9 @@ func (a *app) recover(ctx context.Context, cfg config, dryRun bool) (err error) 
 			return err
 		}
 	}
-	if sound && r.report.Beyond == 0 && !dryRun {
-		if err := r.tidy(); err != nil {
+	if sound && !dryRun {
+		// The log stays as it is; what cannot be in it is kept all the same.
+		if err := errors.Join(r.saveBeyond(ctx), r.tidy()); err != nil {
 			return err
 		}
 	}

@@ -71,6 +71,7 @@ func (r *recovery) moveSaved() error {
 // is told of them any more.
 func (r *recovery) tidy() error {
 	saved, err := filepath.Glob(filepath.Join(r.cfg.DataDir, "recovered", "events-*.jsonl"))
+	saved = slices.DeleteFunc(saved, func(file string) bool { return slices.Contains(r.report.Files, file) })
 	if err != nil || len(saved) == 0 {
 		return err
 	}

@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": scriptServe, "halt": scriptHalt, "register": scriptRegister,
 			"capture": scriptCapture, "field": scriptField, "tamper": scriptTamper, "usage": scriptUsage, "exits": scriptExits,
-			"refused": scriptRefused, "purge": scriptPurge, "sql": scriptSQL, "hole": scriptHole,
+			"refused": scriptRefused, "purge": scriptPurge, "line": scriptLine, "sql": scriptSQL, "hole": scriptHole,
 			"receiver": scriptReceiver, "received": scriptReceived,
 		},
 	})
@@ -203,6 +203,19 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	if !strings.Contains(ts.ReadFile("stderr"), "\nTry: ") {
 		ts.Fatalf("the error does not end with advice")
 	}
+}
+
+// line copies the lines of a file that contain a text into a new file.
+func scriptLine(ts *testscript.TestScript, neg bool, args []string) {
+	var found strings.Builder
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		if strings.Contains(line, args[1]) {
+			found.WriteString(line)
+		}
+	}
+	path := ts.MkAbs(args[2])
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o700))
+	ts.Check(os.WriteFile(path, []byte(found.String()), 0o600))
 }
 
 // purge removes what matches a pattern.
