@@ -72,6 +72,7 @@ type recovery struct {
 	asides  []string
 	closers []io.Closer
 	report  *recover.Report
+	whole   bool   // the database needed nothing
 	aside   string // folder that the damaged files were moved to
 	// unread are tables that could not be read to their ends.
 	unread []string
@@ -103,7 +104,8 @@ func (a *app) recover(ctx context.Context, cfg config, dryRun bool) (err error) 
 			"a backup: kanban restore, or kanban import of an export",
 		}
 	}
-	sound := r.sound(ctx)
+	r.whole = r.sound(ctx)
+	sound := r.whole
 	if !sound && !dryRun {
 		if err := r.replace(ctx); err != nil {
 			return err
@@ -288,6 +290,9 @@ func (a *app) printRecovery(r *recovery, dryRun bool) error {
 	verb := "recovered"
 	if dryRun {
 		verb = "could be recovered:"
+	}
+	if r.whole {
+		verb = "the log is sound and stays as it is:"
 	}
 	fmt.Fprintf(&b, "%s %s, head %s\n", verb, count(int(report.Head.Position), "event"), report.Head.Hash)
 	for _, x := range report.Ranges {
