@@ -45,7 +45,7 @@ func (s *Service) sign(user User, session string) (Secret, time.Time, error) {
 // rest is for Check.
 func (s *Service) accessPrincipal(bearer string) (Principal, error) {
 	var c claims
-	_, err := s.parser.ParseWithClaims(bearer, &c, func(*jwt.Token) (any, error) { return []byte(s.cfg.Key.text), nil })
+	_, err := s.parser.ParseWithClaims(bearer, &c, func(*jwt.Token) (any, error) { return s.keys(), nil })
 	switch {
 	// An expired token also has to be properly signed to be called expired.
 	case errors.Is(err, jwt.ErrTokenExpired):
@@ -61,4 +61,12 @@ func (s *Service) accessPrincipal(bearer string) (Principal, error) {
 		Actor:   events.Actor{Kind: c.Kind, ID: id, Name: c.Name},
 		Expires: c.ExpiresAt.Time, session: c.Session,
 	}, nil
+}
+
+// keys are those that may have signed an access token that is good now.
+func (s *Service) keys() any {
+	if s.cfg.PreviousKey.IsZero() || !s.cfg.Now().Before(s.cfg.PreviousUntil) {
+		return []byte(s.cfg.Key.text)
+	}
+	return jwt.VerificationKeySet{Keys: []jwt.VerificationKey{[]byte(s.cfg.Key.text), []byte(s.cfg.PreviousKey.text)}}
 }

@@ -46,6 +46,11 @@ type Config struct {
 	Key    Secret  // signs access tokens; see LoadOrCreateKey
 	Reader *sql.DB // for queries
 
+	// PreviousKey signs nothing; what it signed before Key took its place is
+	// accepted until PreviousUntil. None when empty.
+	PreviousKey   Secret
+	PreviousUntil time.Time
+
 	AccessTTL  time.Duration // 30 minutes; life of an access token
 	RefreshTTL time.Duration // 7 days; a session unused for so long ends
 	TicketTTL  time.Duration // 30 seconds; life of a WebSocket ticket
@@ -125,6 +130,11 @@ func (c Config) validate() error {
 	var errs []error
 	if err := CheckKey(c.Key.text); err != nil {
 		errs = append(errs, fmt.Errorf("signing key %w", err))
+	}
+	if !c.PreviousKey.IsZero() {
+		if err := CheckKey(c.PreviousKey.text); err != nil {
+			errs = append(errs, fmt.Errorf("SECRET_KEY_PREVIOUS %w: leave it empty, and everybody signs in again", err))
+		}
 	}
 	if c.Reader == nil {
 		errs = append(errs, errors.New("no reader"))

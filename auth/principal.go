@@ -150,12 +150,14 @@ func (s *Service) Check(ctx context.Context, p Principal) (Principal, error) {
 
 // live asks the database whether the session or token still stands.
 func (s *Service) live(ctx context.Context, p Principal) (bool, error) {
-	query, arg := `SELECT EXISTS (SELECT 1 FROM refresh_tokens WHERE family = ? AND revoked = 0)`, any(p.session)
+	// The user as well: whoever got hold of the key could otherwise sign a token
+	// for anybody with a session of their own.
+	query, args := `SELECT EXISTS (SELECT 1 FROM refresh_tokens WHERE family = ? AND user_id = ? AND revoked = 0)`, []any{p.session, p.Actor.ID}
 	if p.TokenID != 0 {
-		query, arg = `SELECT EXISTS (SELECT 1 FROM api_tokens WHERE id = ? AND revoked = 0)`, p.TokenID
+		query, args = `SELECT EXISTS (SELECT 1 FROM api_tokens WHERE id = ? AND revoked = 0)`, []any{p.TokenID}
 	}
 	var live bool
-	if err := s.cfg.Reader.QueryRowContext(ctx, query, arg).Scan(&live); err != nil {
+	if err := s.cfg.Reader.QueryRowContext(ctx, query, args...).Scan(&live); err != nil {
 		return false, fmt.Errorf("check the credential of user %d: %w", p.Actor.ID, err)
 	}
 	return live, nil

@@ -102,7 +102,7 @@ func TestAuthenticateRefusesForgedAccessTokens(t *testing.T) {
 	f.mustRefuse(t, "nothing", Secret{}, "not signed in")
 	f.mustRefuse(t, "a novel", Secret{strings.Repeat("x", maxBearer+1)}, "too long")
 	f.mustRefuse(t, "unknown session", with(func(c *claims) { c.Session = "another" }), "session has ended")
-	f.mustRefuse(t, "unknown user", with(func(c *claims) { c.Subject = "99" }), "does not exist")
+	f.mustRefuse(t, "unknown user", with(func(c *claims) { c.Subject = "99" }), "session has ended")
 }
 
 func TestAccessTokenExpires(t *testing.T) {

@@ -177,3 +177,12 @@ func replaceFile(path string, write func(io.Writer) error) (err error) {
 	}
 	return os.Rename(tmp.Name(), path)
 }
+
+// mustExist refuses where there is no database: whoever mistyped a directory
+// must not get files made in it.
+func mustExist(path string) error {
+	if _, err := os.Stat(path); err != nil {
+		return elsewhere(fmt.Errorf("%w: %w", err, sqlstore.ErrNoDatabase))
+	}
+	return nil
+}

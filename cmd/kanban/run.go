@@ -86,8 +86,9 @@ func (a *app) root() *cobra.Command {
 accepted command appends events, and everything anyone sees is a fold of them.
 
 serve starts the server; demo starts a throw-away one with agents at work. verify,
-rebuild, backup, restore, export, import and user work on the data directory;
-everything else speaks HTTP to a server.
+rebuild, backup, restore, export, import, user, sessions, maintain, doctor,
+recover and audit work on the data directory; everything else speaks HTTP to a
+server.
 
 Exit codes: 0 done; 1 failed or refused; 2 the command line or the
 configuration makes no sense; 3 something was found that needs attention; 4
@@ -116,6 +117,7 @@ ticket, or the lease has ended.`,
 		a.agentCommand(), a.mcpCommand(), a.tokenCommand(), a.loginCommand(),
 		a.tailCommand(), a.replayCommand(), a.verifyCommand(), a.rebuildCommand(), a.exportCommand(), a.importCommand(), a.redactCommand(),
 		a.backupCommand(), a.restoreCommand(), a.userCommand(), a.versionCommand(), a.manCommand(),
+		a.maintainCommand(), a.sessionsCommand(), a.doctorCommand(), a.recoverCommand(), a.auditCommand(),
 	)
 	a.completeArguments(root)
 	return root

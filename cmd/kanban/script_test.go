@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": scriptServe, "halt": scriptHalt, "register": scriptRegister,
 			"capture": scriptCapture, "field": scriptField, "tamper": scriptTamper, "usage": scriptUsage, "exits": scriptExits,
+			"refused": scriptRefused, "purge": scriptPurge, "line": scriptLine, "sql": scriptSQL, "hole": scriptHole,
 			"receiver": scriptReceiver, "received": scriptReceived,
 		},
 	})
@@ -201,6 +202,70 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if !strings.Contains(ts.ReadFile("stderr"), "\nTry: ") {
 		ts.Fatalf("the error does not end with advice")
+	}
+}
+
+// line copies the lines of a file that contain a text into a new file.
+func scriptLine(ts *testscript.TestScript, neg bool, args []string) {
+	var found strings.Builder
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		if strings.Contains(line, args[1]) {
+			found.WriteString(line)
+		}
+	}
+	path := ts.MkAbs(args[2])
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o700))
+	ts.Check(os.WriteFile(path, []byte(found.String()), 0o600))
+}
+
+// purge removes what matches a pattern.
+func scriptPurge(ts *testscript.TestScript, neg bool, args []string) {
+	paths, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	for _, path := range paths {
+		ts.Check(os.RemoveAll(path))
+	}
+}
+
+// sql changes a database behind the program's back.
+func scriptSQL(ts *testscript.TestScript, neg bool, args []string) {
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec(args[1])
+	ts.Check(err)
+}
+
+// hole damages one event in the blocks of a stream's folder.
+func scriptHole(ts *testscript.TestScript, neg bool, args []string) {
+	holes := 0
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".blk") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if at := bytes.Index(text, []byte(`"position":`+args[1]+`,`)); at > 0 {
+			holes++
+			text[at] = 'x'
+		}
+		return os.WriteFile(path, text, 0o600)
+	}))
+	if holes != 1 {
+		ts.Fatalf("damaged %d events, want 1", holes)
+	}
+}
+
+// refused runs a command line until it is refused: a revocation by another process
+// takes effect within two seconds.
+func scriptRefused(ts *testscript.TestScript, neg bool, args []string) {
+	deadline := time.Now().Add(20 * time.Second)
+	for ts.Exec(args[0], args[1:]...) == nil {
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s is not refused", strings.Join(args, " "))
+		}
 	}
 }
 

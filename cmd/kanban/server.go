@@ -20,6 +20,7 @@ import (
 	"github.com/agent-kanban/agent-kanban/http/mcp"
 	"github.com/agent-kanban/agent-kanban/http/webhook"
 	"github.com/agent-kanban/agent-kanban/ops/backup"
+	"github.com/agent-kanban/agent-kanban/ops/maintain"
 	"github.com/agent-kanban/agent-kanban/ops/metrics"
 	"github.com/agent-kanban/agent-kanban/ops/monitor"
 	"github.com/agent-kanban/agent-kanban/ops/shared"
@@ -66,7 +67,9 @@ type server struct {
 	monitor   *monitor.Monitor
 	shipper   *backup.Shipper // nil = BACKUP_SHIP_TO is not set
 	backups   *backup.Scheduler
-	http      *kanbanhttp.Server
+	// maintenance is nil where it is off.
+	maintenance *maintain.Schedule
+	http        *kanbanhttp.Server
 
 	// lastBackup tells when the newest backup was made, the zero time where there
 	// is none; redis asks Redis for an answer. nil = there are none to look at.
@@ -93,7 +96,7 @@ func (s *server) URL() string { return s.http.URL() }
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		s.startObserving, s.openLog, s.startShipping, s.startShared, s.startBus, s.startSequencer, s.startProjections, s.finishRedaction,
-		s.startAccounts, s.startWebhooks, s.startBackups, s.newMonitor, s.startHTTP, s.startMonitor,
+		s.startAccounts, s.startWebhooks, s.startBackups, s.startMaintenance, s.newMonitor, s.startHTTP, s.startMonitor,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
@@ -338,8 +341,12 @@ func (s *server) startAccounts(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	previous, until, err := s.cfg.previousKey(time.Now())
+	if err != nil {
+		return err
+	}
 	s.accounts, err = auth.New(auth.Config{
-		Key: key, Reader: s.db.Reader(), Logger: s.logs.Log,
+		Key: key, Reader: s.db.Reader(), Logger: s.logs.Log, PreviousKey: previous, PreviousUntil: until,
 		AccessTTL:  time.Duration(s.cfg.AccessMinutes) * time.Minute,
 		RefreshTTL: time.Duration(s.cfg.RefreshDays) * 24 * time.Hour,
 		// People have no such limit: they stop by themselves.

@@ -132,7 +132,7 @@ func count(n int, thing string) string {
 func verifyAdvice(v *ops.Verification) string {
 	for _, p := range v.Problems {
 		if p.Check != ops.CheckReadModel && p.Check != ops.CheckCheckpoint {
-			return "a backup, or kanban import of an export, in a new data directory; keep this one as evidence"
+			return "kanban recover (with the server stopped), which takes what other copies prove; else a backup, in a new data directory"
 		}
 	}
 	return "kanban rebuild (with the server stopped)"
