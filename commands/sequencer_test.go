@@ -371,19 +371,43 @@ func TestHookSharesTheFateOfTheEvents(t *testing.T) {
 	}
 }
 
-func TestClockThatJumpsBackKeepsTheOrder(t *testing.T) {
+// A clock that is set, back or forward, changes neither the order nor the chain:
+// times in a stream never decrease.
+func TestClockThatJumpsKeepsTheOrder(t *testing.T) {
 	t.Parallel()
-	store := open(t, filepath.Join(t.TempDir(), "kanban.db"))
-	var now atomic.Int64
-	now.Store(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC).UnixMicro())
-	w := world{store: store, seq: sequence(t, commands.Config{Store: store, Now: func() time.Time { return time.UnixMicro(now.Load()) }})}
-	w.must(t, trusted, commands.RegisterUser{Name: "ada", Kind: events.Human, Admin: true})
-	w.must(t, ada, commands.CreateBoard{Name: "Website", Key: "WEB"})
-	now.Add(-time.Hour.Microseconds())
-	w.must(t, ada, commands.CreateTicket{Board: "WEB", Title: "T"})
-	log := w.log(t)
-	if got, was := log[3].RecordedAt, log[2].RecordedAt; got.Before(was) {
-		t.Errorf("recorded at %v after %v", got, was)
+	const years = 10 * 365 * 24 * time.Hour
+	for name, jumps := range map[string][]time.Duration{
+		"back": {-time.Hour}, "forward": {years}, "forward and back": {years, -years}, "back and forth": {-time.Hour, time.Hour, -years, years},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := open(t, filepath.Join(t.TempDir(), "kanban.db"))
+			var now atomic.Int64
+			now.Store(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC).UnixMicro())
+			w := world{store: store, seq: sequence(t, commands.Config{Store: store, Now: func() time.Time { return time.UnixMicro(now.Load()) }})}
+			w.must(t, trusted, commands.RegisterUser{Name: "ada", Kind: events.Human, Admin: true})
+			w.must(t, ada, commands.CreateBoard{Name: "Website", Key: "WEB"})
+			for _, jump := range jumps {
+				now.Add(jump.Microseconds())
+				w.must(t, ada, commands.CreateTicket{Board: "WEB", Title: "T"})
+			}
+			log := w.log(t)
+			if want := 3 + len(jumps); len(log) != want { // user, board and member, then the tickets
+				t.Fatalf("%d events, want %d", len(log), want)
+			}
+			var before events.Head
+			times := map[string]time.Time{}
+			for i := range log {
+				e := &log[i]
+				if err := events.Check(before, e); err != nil {
+					t.Errorf("position %d: %v", e.Position, err)
+				}
+				if e.RecordedAt.Before(times[e.Stream]) {
+					t.Errorf("position %d of %s: recorded at %v after %v", e.Position, e.Stream, e.RecordedAt, times[e.Stream])
+				}
+				before, times[e.Stream] = e.Head(), e.RecordedAt
+			}
+		})
 	}
 }
 

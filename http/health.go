@@ -113,6 +113,9 @@ func (s *Server) unread(c *call) []string {
 	return nil
 }
 
+// ownSections are the fields of /health/detailed that this package fills.
+var ownSections = []string{"status", "reasons", "degraded", "version", "websocket", "started_at", "uptime_seconds"}
+
 // detailed answers with all sections, whatever becomes of one of them.
 func (s *Server) detailed(c *call, _ *nothing) (answer, error) {
 	if err := s.inside(c); err != nil {

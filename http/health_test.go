@@ -86,6 +86,15 @@ func TestHealthDetailsAndWhoSeesThem(t *testing.T) {
 	}
 }
 
+// A section cannot take the place of a field.
+func TestSectionsHaveNamesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	_, err := New(Config{Addr: "127.0.0.1:0", Details: map[string]Section{"status": func(context.Context) any { return "healthy" }}}, Deps{})
+	if err == nil || !strings.Contains(err.Error(), "status is a field of its own") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A server that is told nothing about its memory says so.
 func TestMemoryUnknown(t *testing.T) {
 	t.Parallel()

@@ -135,6 +135,11 @@ func (c Config) validate() error {
 	if len(c.Autocert) > 0 && (c.TLSCert != "" || c.CertDir == "") {
 		errs = append(errs, errors.New("certificates are fetched into a folder, or given as files"))
 	}
+	for _, name := range ownSections {
+		if c.Details[name] != nil {
+			errs = append(errs, fmt.Errorf("details: %s is a field of its own", name))
+		}
+	}
 	for _, o := range c.CORSOrigins {
 		u, err := url.Parse(o)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" {

@@ -78,7 +78,7 @@ func TestConfigReportsAllErrorsAtOnce(t *testing.T) {
 	setup(t, "PROT=18000\nLOG_LEVEL=loud\n", map[string]string{
 		"PORT": "eighty", "DATABASE_URL": "postgres://db/kanban", "REDIS_URL": "localhost:6379",
 		"NATS_URL": "nats://n", "NATS_LISTEN": "0.0.0.0:4222", "BACKUP_SCHEDULE": "every night",
-		"MAINTENANCE_SCHEDULE": "61 * * * *", "BACKUP_BUCKET": "s3://bucket", "ALERT_WEBHOOK": "hooks", "METRICS_TOKEN": "short-secret",
+		"MAINTENANCE_SCHEDULE": "61 * * * *", "BACKUP_BUCKET": "s3://bucket", "ALERT_WEBHOOK": "hooks", "ALERT_WEBHOOK_SECRET": "short-secret", "METRICS_TOKEN": "short-secret",
 		"TLS_AUTOCERT": "*.example.com", "RATE_LIMIT_REQUESTS_PER_MINUTE": "-1", "MEMORY_THRESHOLD_MB": "0",
 		"MONITORING_INTERVAL_SECONDS": "0", "REFRESH_TOKEN_EXPIRE_DAYS": "0", "SECRET_KEY_PREVIOUS": "changeme", "SECRET_KEY": "changeme",
 		"CORS_ORIGINS": "[oops", "TRUSTED_PROXIES": "everyone", "REGISTRATION": "maybe", "DB_SYNCHRONOUS": "OFF",
@@ -96,7 +96,7 @@ func TestConfigReportsAllErrorsAtOnce(t *testing.T) {
 		"LOG_LEVEL: \"loud\" is no level", "DATABASE_URL: ", "REDIS_URL: ", "NATS_URL: ", "NATS_LISTEN: ", "BACKUP_SCHEDULE: ",
 		"CORS_ORIGINS: ", "TRUSTED_PROXIES: ", "REGISTRATION: ", "DB_SYNCHRONOUS: ", "TESTING: ",
 		"ACCESS_TOKEN_EXPIRE_MINUTES: ", "SLOW_QUERY_MS: ", "TLS_CERT: ", "TLS_KEY: missing", "BACKUP_AGE_RECIPIENT: ", "HOST: ",
-		"MAINTENANCE_SCHEDULE: ", "BACKUP_BUCKET: ", "ALERT_WEBHOOK: ", "METRICS_TOKEN: is too short", "TLS_AUTOCERT: ",
+		"MAINTENANCE_SCHEDULE: ", "BACKUP_BUCKET: ", "ALERT_WEBHOOK: ", "ALERT_WEBHOOK_SECRET: is no signing secret", "METRICS_TOKEN: is too short", "TLS_AUTOCERT: ",
 		"RATE_LIMIT_REQUESTS_PER_MINUTE: ", "MEMORY_THRESHOLD_MB: ", "MONITORING_INTERVAL_SECONDS: ", "REFRESH_TOKEN_EXPIRE_DAYS: ",
 		"SECRET_KEY: ", "SECRET_KEY_PREVIOUS: ",
 		"RATE_LIMIT_BURST: ", "AGENT_COMMANDS_PER_MINUTE: ", "WEBHOOK_ALLOW: \"http://a/\"",

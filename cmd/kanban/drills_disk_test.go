@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -323,6 +325,27 @@ func TestDrillBusFolderDeleted(t *testing.T) {
 	}
 	if files, err := filepath.Glob(filepath.Join(d.dir, "recovered", "*")); err != nil || len(files) > 0 {
 		t.Errorf("recovered: %v, %v, want nothing", files, err)
+	}
+	d.verify()
+
+	// At rest, too: the next start fills it again.
+	if err := d.s.close(context.Background()); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if err := os.RemoveAll(folder); err != nil {
+		t.Fatal(err)
+	}
+	d.s = newTestServer(t, d.dir)
+	if err := d.s.start(t.Context()); err != nil {
+		t.Fatalf("start without the folder: %v", err)
+	}
+	if s := d.s.relay.Status(); s.State != bus.StateRelaying || s.Rebuilds != 1 {
+		t.Errorf("relay: %+v, want a stream that was made anew", s)
+	}
+	d.health(200, "healthy")
+	create()
+	if n := d.tickets(); n != 4 {
+		t.Errorf("%d tickets, want 4", n)
 	}
 	d.verify()
 }

@@ -29,7 +29,8 @@ func (db *DB) verifyTail(ctx context.Context) error {
 	}
 	// The row before the first one checked lends its hash.
 	var previous events.Head
-	q := events.Query{After: max(0, head.Position-int64(db.options.TailRows)-1), UpTo: head.Position}
+	// Small pages: this is done again and again, and rows may be large.
+	q := events.Query{After: max(0, head.Position-int64(db.options.TailRows)-1), UpTo: head.Position, Limit: 32}
 	first := q.After == 0
 	for e, err := range events.All(ctx, db, q) {
 		if err == nil && first {

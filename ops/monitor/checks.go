@@ -51,14 +51,15 @@ const (
 // earlier one is left out. A folder need not exist yet.
 func Disks(folders ...string) []Check {
 	var checks []Check
-	var seen []uint64
+	var seen []string // devices; their number has another type on each system
 	for i := 0; i+1 < len(folders); i += 2 {
 		var st syscall.Stat_t
 		if err := syscall.Stat(existing(folders[i+1]), &st); err == nil {
-			if slices.Contains(seen, st.Dev) {
+			device := fmt.Sprint(st.Dev)
+			if slices.Contains(seen, device) {
 				continue
 			}
-			seen = append(seen, st.Dev)
+			seen = append(seen, device)
 		}
 		checks = append(checks, Disk(folders[i], folders[i+1]))
 	}
