@@ -21,7 +21,7 @@ import (
 // madeFromLog are the tables that are not copied from a damaged database: the log
 // itself and what is made anew from it.
 var madeFromLog = []string{
-	"events", "commands", "meta", "snapshots", "schema_migrations", "checkpoints", "parked_events",
+	"events", "commands", "meta", "snapshots", "redacted_events", "schema_migrations", "checkpoints", "parked_events",
 	"boards", "columns", "members", "tickets", "comments", "ticket_history", "users", "dependencies", "usage", "work",
 }
 

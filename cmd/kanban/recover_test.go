@@ -211,6 +211,8 @@ func record(e *events.Envelope) []byte {
 		head = append(head, 76)
 		body = append(body, h[:]...)
 	}
+	number(int64(e.Chain))
+	head = append(head, 0) // the actor's name is there
 	return append(append([]byte{byte(len(head) + 1)}, head...), body...)
 }
 

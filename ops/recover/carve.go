@@ -127,6 +127,9 @@ func (c *Carver) page(buf []byte, before int64, yield func(Row, error) bool) boo
 func (c *Carver) event(buf []byte, at int, from int64) (Row, bool) {
 	serials, head, size, ok := eventShape.header(buf[at:])
 	if !ok {
+		serials, head, size, ok = oldEventShape.header(buf[at:])
+	}
+	if !ok {
 		return Row{}, false
 	}
 	position, ok := before(buf, at, size)
@@ -179,6 +182,13 @@ func envelope(position int64, v []value) (Row, bool) {
 	}
 	copy(e.DataSHA[:], v[16].bytes)
 	copy(e.Hash[:], v[17].bytes)
+	if len(v) == len(eventShape) {
+		if v[18].number < 0 || v[18].number > math.MaxInt32 {
+			return Row{}, false
+		}
+		e.Chain = int(v[18].number)
+		copy(e.ActorSHA[:], v[19].bytes)
+	}
 	row := Row{Event: e}
 	if !v[15].null {
 		if sha256.Sum256(v[15].bytes) == e.DataSHA {

@@ -3,6 +3,7 @@ package recover
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -39,20 +40,48 @@ func (d *Database) LogID(ctx context.Context) string {
 	return id
 }
 
-// Source yields the events that SQLite finds by their positions.
+// Source yields the events that SQLite finds by their positions, then those that
+// were redacted once more, with what was kept of them.
 func (d *Database) Source(name string) Source {
-	const query = `SELECT position, stream, version, type, schema, id, recorded_at, actor_kind, actor_id, actor_name,
-		command_id, correlation_id, causation_id, board_id, ticket_id, data, data_sha, hash
-		FROM events NOT INDEXED WHERE position > ? ORDER BY position LIMIT 500`
 	return Source{Name: name, Rows: func(ctx context.Context) iter.Seq2[Row, error] {
 		return func(yield func(Row, error) bool) {
-			each(ctx, d.db, query, func(rowid int64, cells []any) bool {
-				row, ok := envelope(rowid, columnsOf(cells))
-				return !ok || yield(row, nil)
-			}, func(err error) bool { return yield(Row{}, err) })
+			columns := eventColumns
+			if have, err := names(ctx, d.db, `SELECT name FROM pragma_table_info('events')`); err != nil || slices.Contains(have, "chain") {
+				columns += ", e.chain, e.actor_sha"
+			}
+			stopped := false
+			failed := func(err error) bool { stopped = stopped || !yield(Row{}, err); return !stopped }
+			each(ctx, d.db, "SELECT "+columns+` FROM events e NOT INDEXED WHERE e.position > ? ORDER BY e.position LIMIT 500`,
+				func(rowid int64, cells []any) bool {
+					row, ok := envelope(rowid, columnsOf(cells))
+					stopped = ok && !yield(row, nil)
+					return !stopped
+				}, failed)
+			kept, err := names(ctx, d.db, `SELECT name FROM sqlite_schema WHERE name = 'redacted_events'`)
+			if stopped || err != nil || len(kept) == 0 {
+				return
+			}
+			each(ctx, d.db, "SELECT "+columns+`, r.schema, r.data FROM redacted_events r JOIN events e ON e.position = r.position
+				WHERE r.position > ? ORDER BY r.position LIMIT 500`,
+				func(rowid int64, cells []any) bool {
+					own := len(cells) - 2
+					row, ok := envelope(rowid, columnsOf(cells[:own]))
+					schema, isNumber := cells[own].(int64)
+					data, isText := cells[own+1].(string)
+					if !ok || !isNumber || !isText || row.Lost || !row.Event.Redacted() {
+						return true
+					}
+					row.Event.Kept, row.Event.KeptSchema = json.RawMessage(data), int(schema)
+					stopped = !yield(row, nil)
+					return !stopped
+				}, failed)
 		}
 	}}
 }
+
+// eventColumns are those of oldEventShape.
+const eventColumns = `e.position, e.stream, e.version, e.type, e.schema, e.id, e.recorded_at, e.actor_kind, e.actor_id, e.actor_name,
+	e.command_id, e.correlation_id, e.causation_id, e.board_id, e.ticket_id, e.data, e.data_sha, e.hash`
 
 // columnsOf turns what the driver gives into values, nil where a column holds
 // what it cannot.
@@ -72,8 +101,12 @@ func columnsOf(cells []any) []value {
 			return nil
 		}
 	}
-	for i, class := range eventShape {
-		if v := list[i]; len(list) != len(eventShape) || v.null && i > 0 && class&null == 0 || class == digest && len(v.bytes) != 32 {
+	if len(list) != len(eventShape) && len(list) != len(oldEventShape) {
+		return nil
+	}
+	for i, class := range eventShape[:len(list)] {
+		v := list[i]
+		if v.null && i > 0 && class&null == 0 || class&digest != 0 && !v.null && len(v.bytes) != 32 {
 			return nil
 		}
 	}

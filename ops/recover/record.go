@@ -73,11 +73,13 @@ type shape []class
 var (
 	// eventShape: position, stream, version, type, schema, id, recorded_at,
 	// actor_kind, actor_id, actor_name, command_id, correlation_id,
-	// causation_id, board_id, ticket_id, data, data_sha, hash.
+	// causation_id, board_id, ticket_id, data, data_sha, hash, chain, actor_sha.
 	eventShape = shape{
 		null, text, integer, text, integer, text, integer, text, integer, text,
-		text, text, text, integer | null, integer | null, text | null, digest, digest,
+		text, text, text, integer | null, integer | null, text | null, digest, digest, integer, digest | null,
 	}
+	// oldEventShape is that of rows from before names could be erased.
+	oldEventShape = eventShape[:18]
 	// credentialShape: user_id, password_hash, updated_at.
 	credentialShape = shape{null, text, text}
 	// tokenShape of api_tokens: id, user_id, name, prefix, token_sha, role,
