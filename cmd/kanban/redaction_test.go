@@ -31,8 +31,8 @@ const (
 func found(t *testing.T, dir, word string) (files []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
+		if err != nil || !d.Type().IsRegular() {
+			return err // links lead to files in here
 		}
 		text, err := os.ReadFile(path)
 		if bytes.Contains(bytes.ToLower(text), []byte(word)) {
