@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -58,14 +59,17 @@ func (s sample) String() string {
 // A fleet's day in fast motion: every hour as many calls as twenty agents make
 // in one, then a backup; maintenance four times; the log shipped; tails and
 // sockets that follow and come back. Nothing may grow, nothing may be told, and
-// the log verifies. It makes a part of the calls; all of them with KANBAN_DAY=1
-// (make day). It does not run beside others, whose goroutines it would see.
+// the log verifies. It makes a part of the calls; with KANBAN_DAY=n the n-th part, 1
+// is all of them (make day). It does not run beside others, whose goroutines it would see.
 func TestDay(t *testing.T) {
-	calls := dayCalls / dayPart
-	if os.Getenv("KANBAN_DAY") == "1" {
-		calls = dayCalls
+	part := dayPart
+	if text := os.Getenv("KANBAN_DAY"); text != "" {
+		var err error
+		if part, err = strconv.Atoi(text); err != nil || part < 1 {
+			t.Fatalf("KANBAN_DAY=%s: want which part of a day, 1 = all of it", text)
+		}
 	}
-	hourly := calls / 24
+	hourly := dayCalls / part / 24
 	d := newDay(t, min(1000, hourly/8))
 	d.follow(int64(hourly))
 	var samples []sample
@@ -117,9 +121,9 @@ func newDay(t *testing.T, tickets int) *day {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Half an hour of the fleet's in a look at 360 times its speed. Each second would
-	// be too often on a busy machine: what has not caught up by then is told.
-	s.cfg.Synchronous, s.cfg.MonitorSeconds = "FULL", 5
+	// At this speed five seconds are half an hour; what has not caught up by the next
+	// look is told. The process holds the fleet and the followers, too.
+	s.cfg.Synchronous, s.cfg.MonitorSeconds, s.cfg.MemoryMB = "FULL", 5, 512
 	s.cfg.BackupSchedule, s.cfg.BackupShipTo = "@hourly", filepath.Join(dir, "shipped")
 	if err := s.start(t.Context()); err != nil {
 		t.Fatal(err)
