@@ -47,7 +47,7 @@ func (p *stays) Apply(ctx context.Context, tx *Tx, c Change) error {
 		return nil
 	case events.TicketCreated: // no stay comes before it, and the row says the same
 		return tx.exec(ctx, p.begin, c.Position, c.TicketID, c.BoardID, f.ColumnID, c.At)
-	case events.TicketMoved: // mostly within a column; each statement costs a fifth of applying it
+	case events.TicketMoved: // within a column it ends no stay, and begins none
 		left, err := tx.changed(ctx, p.leave, c.TicketID, c.At)
 		if err != nil || !left {
 			return err
