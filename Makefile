@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench torture lint fmt verify packages clean
+.PHONY: help build run test bench torture day lint fmt verify packages clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ bench: ## Measure: every figure beside its baseline of the same run
 
 torture: ## kill -9 the server a thousand times under load
 	KANBAN_TORTURE_ROUNDS=1000 go test -run Torture -timeout 3h -v ./cmd/kanban
+
+day: ## A day of twenty agents in fast motion: memory, files, WAL and goroutines stay flat
+	KANBAN_DAY=1 go test -run TestDay -timeout 1h -v ./cmd/kanban
 
 lint: bin/golangci-lint ## Run the linters
 	bin/golangci-lint run ./...

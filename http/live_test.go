@@ -284,6 +284,7 @@ func TestSocketObeysPermissions(t *testing.T) {
 
 	// Internal boards are for all who are signed in, until they are private again.
 	a.do("PUT", "/api/boards/WEB", ann, `{"visibility":"internal"}`).want(200)
+	bob.want("board_updated") // a subscription starts after what the feed has sent, not after the reply
 	eve.send(fmt.Sprintf(`{"type":"subscribe_board","board_id":%d}`, id))
 	eve.want("subscribed")
 	a.do("PUT", "/api/boards/WEB", ann, `{"visibility":"private"}`).want(200)
@@ -291,18 +292,19 @@ func TestSocketObeysPermissions(t *testing.T) {
 
 	// A revoked token ends its connection; events of users go to admins and to
 	// the user.
-	var issued tokenView
-	a.do("POST", "/api/auth/tokens", a.user("bob", false), `{"name":"mine","role":"agent"}`).want(201).json(&issued)
-	agent, _, err := a.dial("", "Authorization: Bearer "+issued.Token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	agent.want("connected")
 	admin, _, err := a.dial("", "Authorization: Bearer "+root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	admin.want("connected")
+	var issued tokenView
+	a.do("POST", "/api/auth/tokens", a.user("bob", false), `{"name":"mine","role":"agent"}`).want(201).json(&issued)
+	admin.want("token_issued")
+	agent, _, err := a.dial("", "Authorization: Bearer "+issued.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent.want("connected")
 	a.do("DELETE", fmt.Sprintf("/api/auth/tokens/%d", issued.ID), a.user("bob", false), "").want(204)
 	agent.wantClose(live.CloseUnauthenticated)
 	admin.want("token_revoked")

@@ -145,6 +145,16 @@ func (t *Tx) exec(ctx context.Context, s statement, args ...any) error {
 	return err
 }
 
+// changed is exec that reports whether there was a row for it.
+func (t *Tx) changed(ctx context.Context, s statement, args ...any) (bool, error) {
+	result, err := t.stmt(ctx, s).ExecContext(ctx, args...) //nolint:sqlclosecheck // ends with the transaction
+	if err != nil {
+		return false, err
+	}
+	rows, err := result.RowsAffected()
+	return rows > 0, err
+}
+
 func (t *Tx) queryRow(ctx context.Context, s statement, args ...any) *sql.Row {
 	return t.stmt(ctx, s).QueryRowContext(ctx, args...) //nolint:sqlclosecheck // ends with the transaction
 }

@@ -11,12 +11,13 @@ import (
 // each claim. A stay begins and ends where the ticket's row says, so that both
 // agree whatever was redacted. Archiving ends none: the ticket comes back to where
 // it was.
-type stays struct{ leave, enter, dropStays, claim, end, dropClaims statement }
+type stays struct{ begin, leave, enter, dropStays, claim, end, dropClaims statement }
 
 var _ Projector = (*stays)(nil)
 
 func newStays(p *preparer) *stays {
 	return &stays{
+		begin: p.prepare(`INSERT OR IGNORE INTO {stays} (id, ticket_id, board_id, column_id, entered_at) VALUES (?, ?, ?, ?, ?)`),
 		leave: p.prepare(`UPDATE {stays} SET left_at = ?2 WHERE ticket_id = ?1 AND left_at IS NULL
 			AND column_id <> (SELECT column_id FROM {tickets} WHERE id = ?1)`),
 		enter: p.prepare(`INSERT OR IGNORE INTO {stays} (id, ticket_id, board_id, column_id, entered_at)
@@ -44,7 +45,15 @@ func (p *stays) Apply(ctx context.Context, tx *Tx, c Change) error {
 			return p.claimed(ctx, tx, c)
 		}
 		return nil
-	case events.TicketCreated, events.TicketMoved, events.TicketRestored, events.TicketRecovered:
+	case events.TicketCreated: // no stay comes before it, and the row says the same
+		return tx.exec(ctx, p.begin, c.Position, c.TicketID, c.BoardID, f.ColumnID, c.At)
+	case events.TicketMoved: // within a column it ends no stay, and begins none
+		left, err := tx.changed(ctx, p.leave, c.TicketID, c.At)
+		if err != nil || !left {
+			return err
+		}
+		return tx.exec(ctx, p.enter, c.TicketID, c.Position)
+	case events.TicketRestored, events.TicketRecovered:
 		return p.settle(ctx, tx, c)
 	case events.TicketClaimed:
 		return p.claimed(ctx, tx, c)

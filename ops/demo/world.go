@@ -73,7 +73,8 @@ type World struct {
 	reviewer  *client.Client
 	agents    []*client.Client
 	names     []string
-	start     int64 // position of the log before the first ticket
+	start     int64  // position of the log before the first ticket
+	renewed   uint64 // how often there were new tickets
 }
 
 // Prepare registers people and agents, and makes the board and its tickets.
@@ -192,6 +193,36 @@ func (w *World) tickets(ctx context.Context) error {
 	_, err = w.person.Run(ctx, plan(boardKey, w.cfg.Tickets, w.rng(0))...)
 	return err
 }
+
+// Renew deletes the tickets of the board and makes as many others, for another
+// run by the same agents.
+func (w *World) Renew(ctx context.Context) error {
+	for {
+		page, err := w.person.Tickets(ctx, client.TicketQuery{Board: boardKey, Paging: client.Paging{Limit: 100}})
+		if err != nil {
+			return fmt.Errorf("renew the demo: %w", err)
+		}
+		if len(page.Items) == 0 {
+			break
+		}
+		list := make([]commands.Command, len(page.Items))
+		for i := range page.Items {
+			list[i] = commands.DeleteTicket{Ticket: commands.Ref(page.Items[i].Key)}
+		}
+		if _, err := w.person.Run(ctx, list...); err != nil {
+			return fmt.Errorf("renew the demo: %w", err)
+		}
+	}
+	w.renewed++
+	if _, err := w.person.Run(ctx, plan(boardKey, w.cfg.Tickets, w.rng(firstRenewal+w.renewed))...); err != nil {
+		return fmt.Errorf("renew the demo: %w", err)
+	}
+	return nil
+}
+
+// firstRenewal keeps the sources of later tickets apart from those of actors,
+// of whom there are 200 at most.
+const firstRenewal = 1000
 
 // rng is the n-th source of decisions: each actor has its own, so that what one
 // does never shifts what another decides.
