@@ -77,7 +77,7 @@ func newWreckage(t *testing.T) *wreckage {
 		}
 		return string(b)
 	}
-	for n := range 100 {
+	for n := range 20 {
 		var batch []commands.Command
 		for i := range 20 {
 			c := commands.CreateTicket{Board: "WRK", Title: fmt.Sprintf("ticket %d.%d", n, i), Description: text(50 + rng.IntN(400))}
@@ -87,6 +87,11 @@ func newWreckage(t *testing.T) *wreckage {
 			batch = append(batch, c)
 		}
 		do(batch...)
+		if n == 12 { // some of it is in the database, the rest in its WAL
+			if _, err := s.db.Writer().ExecContext(t.Context(), "PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	head, err := s.db.Head(t.Context())
 	if err != nil {
