@@ -306,6 +306,9 @@ func (a *app) printRecovery(r *recovery, dryRun bool) error {
 	for _, e := range report.Lost {
 		fmt.Fprintf(&b, "LOST position %d: the data of %s on %s by %s at %s\n", e.Position, e.Type, clean(e.Stream), clean(e.Actor), e.At.Format("2006-01-02 15:04:05"))
 	}
+	if report.KeptLost > 0 {
+		fmt.Fprintf(&b, "LOST what redactions had left of %s: no copy holds it\n", count(int(report.KeptLost), "event"))
+	}
 	for _, g := range report.Gaps {
 		fmt.Fprintf(&b, "GAP  positions %d to %d: no copy holds them; they are from %s to %s\n", g.From, g.To,
 			g.After.Format("2006-01-02 15:04:05"), g.Before.Format("2006-01-02 15:04:05"))

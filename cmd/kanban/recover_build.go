@@ -144,8 +144,14 @@ func (r *recovery) build(ctx context.Context, path string) (err error) {
 	if _, err := projections.Rebuild(ctx, projections.RebuildConfig{DB: db.Writer(), Update: db.UpdateRelaxed, Log: db}); err != nil {
 		return err
 	}
+	// A copy of before a redaction brought text that the log does not hold now.
+	if err := db.Clean(ctx, r.report.Head.Position); err != nil {
+		return err
+	}
 	v, err := ops.Verify(ctx, db, verifyOptions(db, nil, nil))
-	if err == nil && (!v.OK() || v.Head != r.report.Head) {
+	// What is lost of redacted events was told already; anything else is no log.
+	known := err == nil && int64(v.Total) == r.report.KeptLost && !slices.ContainsFunc(v.Problems, func(p ops.Problem) bool { return p.Check != ops.CheckRedaction })
+	if err == nil && (!known || v.Head != r.report.Head) {
 		err = fmt.Errorf("the new log does not verify: %v", v.Problems)
 	}
 	return err

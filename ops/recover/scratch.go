@@ -63,6 +63,11 @@ func NewScratch(ctx context.Context, dir string) (*Scratch, error) {
 		) STRICT;
 		CREATE UNIQUE INDEX rows_once ON rows (position, sum, kind);
 		CREATE INDEX rows_state ON rows (state, position);
+		CREATE TABLE emptied (
+			position INTEGER PRIMARY KEY,
+			schema   INTEGER NOT NULL,
+			sha      BLOB    NOT NULL -- of what the last redaction left
+		) STRICT;
 		CREATE TABLE ledger (
 			command_id TEXT NOT NULL, actor TEXT NOT NULL, request_sha BLOB NOT NULL, first_position INTEGER NOT NULL,
 			last_position INTEGER NOT NULL, stream TEXT NOT NULL, version INTEGER NOT NULL, recorded_at INTEGER NOT NULL,
