@@ -14,6 +14,7 @@ import (
 	"github.com/agent-kanban/agent-kanban/events"
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
 	"github.com/agent-kanban/agent-kanban/ops"
+	"github.com/agent-kanban/agent-kanban/ops/backup"
 	"github.com/agent-kanban/agent-kanban/ops/recover"
 	"github.com/agent-kanban/agent-kanban/projections"
 )
@@ -133,7 +134,10 @@ func (r *recovery) build(ctx context.Context, path string) (err error) {
 		}
 		copied, unread, err := r.old.CopyTables(ctx, tx.SQL(), madeFromLog)
 		r.report.Tables, r.unread = copied, slices.Sorted(maps.Keys(unread))
-		return err
+		if err != nil || len(unread) == 0 {
+			return err
+		}
+		return r.borrow(ctx, tx.SQL())
 	})
 	if err != nil {
 		return err
@@ -143,6 +147,11 @@ func (r *recovery) build(ctx context.Context, path string) (err error) {
 	}
 	if _, err := projections.Rebuild(ctx, projections.RebuildConfig{DB: db.Writer(), Update: db.UpdateRelaxed, Log: db}); err != nil {
 		return err
+	}
+	if len(r.borrowed) > 0 || r.shipped != nil {
+		if err := backup.SettleSides(ctx, db); err != nil {
+			return err
+		}
 	}
 	// A copy of before a redaction brought text that the log does not hold now.
 	if err := db.Clean(ctx, r.report.Head.Position); err != nil {
@@ -161,7 +170,8 @@ func (r *recovery) build(ctx context.Context, path string) (err error) {
 // that could not be read to their ends. Pages also hold what was deleted, so the
 // log has the last word on who may sign in.
 func (r *recovery) accounts(ctx context.Context, log events.Reader, tx *sql.Tx) error {
-	passwords, tokens := slices.Contains(r.unread, "credentials"), slices.Contains(r.unread, "api_tokens")
+	unread := slices.Concat(r.unread, r.borrowed)
+	passwords, tokens := slices.Contains(unread, "credentials"), slices.Contains(unread, "api_tokens")
 	if !passwords && !tokens {
 		return nil
 	}
@@ -191,7 +201,8 @@ func (r *recovery) accounts(ctx context.Context, log events.Reader, tx *sql.Tx) 
 		if !passwords || gone[user] {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO credentials (user_id, password_hash, updated_at) VALUES (?, ?, ?)`,
+		if _, err := tx.ExecContext(ctx, `INSERT INTO credentials (user_id, password_hash, updated_at) VALUES (?, ?, ?)
+			ON CONFLICT (user_id) DO UPDATE SET password_hash = excluded.password_hash, updated_at = excluded.updated_at WHERE excluded.updated_at > updated_at`,
 			user, c.PasswordHash, c.UpdatedAt); err != nil {
 			return err
 		}

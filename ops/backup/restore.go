@@ -164,7 +164,7 @@ func (o *RestoreOptions) prepare(ctx context.Context, path string) (done Restore
 		if err := o.Folds.Settle(ctx, db, true); err != nil {
 			return done, err
 		}
-		if err := settleSides(ctx, db); err != nil {
+		if err := SettleSides(ctx, db); err != nil {
 			return done, fmt.Errorf("settle accounts: %w", err)
 		}
 		if done.NoPassword, err = noPassword(ctx, db); err != nil {

@@ -149,6 +149,12 @@ func (s *Scratch) insert(ctx context.Context, batch []Row, source int) (err erro
 		case e.Redacted():
 			k = redacted
 		}
+		for _, c := range batch[i].Commands {
+			if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO ledger VALUES (?,?,?,?,?,?,?,?)`,
+				c.ID, c.Actor, c.RequestSHA[:], c.First, c.Last, c.Stream, c.Version, c.RecordedAt.UnixMicro()); err != nil {
+				return err
+			}
+		}
 		body := e.JSON()
 		sum := sha256.Sum256(body)
 		if _, err := stmt.ExecContext(ctx, e.Position, int(k), source, e.Hash[:], body, sum[:16]); err != nil {
