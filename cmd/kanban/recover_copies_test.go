@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -182,12 +184,18 @@ func TestRecoverFromADamagedShippedLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The record of the first event that the backup does not have.
-	mark := fmt.Appendf(nil, `"first":%d,`, b.at+1)
-	at := bytes.Index(text, mark)
-	if at < 0 {
-		t.Skipf("the record that begins at %d holds more", b.at+1)
+	damaged := false
+	for _, at := range regexp.MustCompile(`"first":(\d+),"last":(\d+),`).FindAllSubmatchIndex(text, -1) {
+		first, _ := strconv.ParseInt(string(text[at[2]:at[3]]), 10, 64)
+		last, _ := strconv.ParseInt(string(text[at[4]:at[5]]), 10, 64)
+		if first <= b.at+1 && b.at < last {
+			text[at[1]] ^= 1
+			damaged = true
+		}
 	}
-	text[at+len(mark)] ^= 1
+	if !damaged {
+		t.Fatalf("no record has position %d", b.at+1)
+	}
 	if err := os.WriteFile(segments[0], text, 0o600); err != nil {
 		t.Fatal(err)
 	}
