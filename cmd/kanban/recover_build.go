@@ -23,7 +23,7 @@ import (
 // itself and what is made anew from it.
 var madeFromLog = []string{
 	"events", "commands", "meta", "snapshots", "redacted_events", "schema_migrations", "checkpoints", "parked_events",
-	"boards", "columns", "members", "tickets", "comments", "ticket_history", "users", "dependencies", "usage", "work",
+	"boards", "columns", "members", "tickets", "comments", "ticket_history", "users", "dependencies", "usage", "work", "stays", "claims",
 }
 
 // replace makes the new database and puts it in the place of the old one. Until
