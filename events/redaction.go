@@ -77,6 +77,36 @@ func (x Erasure) Of(e *Envelope) (Emptied, bool, error) {
 	return Emptied{Position: e.Position, Schema: schema, SHA: sum(kept), Kept: kept}, string(kept) != string(before), nil
 }
 
+// Again carries out the redaction on an event that it names, as an older copy of
+// the log has it: it returns what it left of it at first. name is that of UserID
+// before it was erased. ok is false where that cannot be found out, which the
+// event's sum decides.
+func (f DataRedacted) Again(e *Envelope, want Emptied, name string) (left Emptied, ok bool) {
+	for _, x := range f.erasures(name) {
+		if left, _, err := x.Of(e); err == nil && left.Schema == want.Schema && left.SHA == want.SHA {
+			return left, true
+		}
+	}
+	return Emptied{}, false
+}
+
+// erasures are those that a target may have meant.
+func (f DataRedacted) erasures(name string) []Erasure {
+	kind, number, _ := strings.Cut(f.Target, "/")
+	switch kind {
+	case "ticket":
+		return []Erasure{{Texts: true}}
+	case "comment":
+		id, _ := strconv.ParseInt(number, 10, 64)
+		return []Erasure{{CommentID: id}}
+	case "events":
+		return []Erasure{{Texts: true, Names: true}}
+	case "user":
+		return []Erasure{{UserID: f.UserID, UserName: name}, {UserID: f.UserID, UserName: name, Texts: true}}
+	}
+	return nil
+}
+
 // CheckKept reports whether kept is what the event that emptied a position says
 // was kept there.
 func (x Emptied) CheckKept(e *Envelope) error {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
 	"github.com/agent-kanban/agent-kanban/ops"
+	"github.com/agent-kanban/agent-kanban/ops/backup"
 	"github.com/agent-kanban/agent-kanban/ops/machine"
 	"github.com/agent-kanban/agent-kanban/ops/recover"
 )
@@ -25,13 +26,19 @@ const recoverPrefix = ".recover-"
 
 func (a *app) recoverCommand() *cobra.Command {
 	var dryRun bool
+	var from copies
 	cmd := &cobra.Command{
 		Use:   "recover",
 		Short: "Put a damaged log together again from all that its copies still hold",
 		Long: `Put a damaged log together again from all that its copies still hold: the rows
 that SQLite can read, whatever looks like an event in any page of the database and
-its WAL, events that were saved in recovered/, the stream's folder. An event is
-taken only where the hash chain proves that it follows the one before.
+its WAL, events that were saved in recovered/, the stream's folder, backups and the
+shipped copy of the log. An event is taken only where the hash chain proves that it
+follows the one before.
+
+Without --backup and --log it uses the newest backup in BACKUP_DIR and the folder
+BACKUP_SHIP_TO, where they can be read; the report says so. What was redacted stays
+so, even where a backup of before still has it.
 
 The result is a new database, made beside the old one and verified before it takes
 its place; read models are made anew, accounts and tokens are copied as far as they
@@ -44,17 +51,23 @@ Also appends what waits in recovered/ to a sound log, where the chain fits. The
 server must be stopped. --dry-run only reports.
 
 Exits with 3 where something could not be saved, 1 where nothing was changed.`,
-		Example: "  kanban recover --dry-run\n  kanban recover --data-dir /var/lib/kanban\n  kanban recover --json",
-		Args:    args(cobra.NoArgs),
+		Example: `  kanban recover --dry-run
+  kanban recover --data-dir /var/lib/kanban
+  kanban recover --backup backups/kanban-20260815T020000Z-4711.tar.zst --log /mnt/other-disk/kanban-log
+  kanban recover --backup FILE.age --identity key.txt --json`,
+		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(a.dataDir)
 			if err != nil {
 				return err
 			}
-			return a.recover(cmd.Context(), cfg, dryRun)
+			return a.recover(cmd.Context(), cfg, from, dryRun)
 		},
 	}
 	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "only report what could be recovered")
+	cmd.Flags().StringArrayVar(&from.backups, "backup", nil, "a backup of this log; may be given several times (default: the newest in BACKUP_DIR)")
+	cmd.Flags().StringVar(&from.log, "log", "", "copy of the log: folder or address (default: BACKUP_SHIP_TO, where that is a folder)")
+	identityFlag(cmd, &from.identity)
 	return cmd
 }
 
@@ -70,16 +83,23 @@ type recovery struct {
 	// asides are the folders of earlier recoveries, where the database is gone:
 	// one may have been interrupted between moving it away and the new one in.
 	asides  []string
+	from    copies
+	backups []backupCopy
+	shipped *backup.Shipped // nil = there is none
+	// notes say which of the copies were not used, and why.
+	notes   []string
 	closers []io.Closer
 	report  *recover.Report
 	whole   bool   // the database needed nothing
 	aside   string // folder that the damaged files were moved to
 	// unread are tables that could not be read to their ends.
 	unread []string
+	// borrowed are those of which rows come from a backup instead.
+	borrowed []string
 }
 
-func (a *app) recover(ctx context.Context, cfg config, dryRun bool) (err error) {
-	r := &recovery{a: a, cfg: cfg}
+func (a *app) recover(ctx context.Context, cfg config, from copies, dryRun bool) (err error) {
+	r := &recovery{a: a, cfg: cfg, from: from}
 	if r.path, err = cfg.databasePath(); err != nil {
 		return err
 	}
@@ -182,6 +202,9 @@ func (r *recovery) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	r.closers = append(r.closers, r.old)
+	if err := r.openCopies(ctx); err != nil {
+		return err
+	}
 	if r.scratch, err = recover.NewScratch(ctx, r.work); err != nil {
 		return err
 	}
@@ -235,6 +258,7 @@ func (r *recovery) sources() []recover.Source {
 	for _, folder := range aside {
 		list = append(list, recover.Folder(filepath.Base(folder), folder, ".blk"))
 	}
+	list = append(list, r.copied()...)
 	return append(list, pages[1])
 }
 
@@ -243,6 +267,9 @@ func (r *recovery) plan(ctx context.Context) (*recover.Report, error) {
 		return nil, err
 	}
 	r.scratch.Ledger(ctx, r.old)
+	for _, b := range r.backups {
+		r.scratch.Ledger(ctx, b.db)
+	}
 	report, err := r.scratch.Plan(ctx)
 	if err != nil {
 		return nil, err
@@ -284,7 +311,9 @@ func (a *app) printRecovery(r *recovery, dryRun bool) error {
 			DryRun  bool     `json:"dry_run"`
 			Aside   string   `json:"damaged_files,omitempty"`
 			Partial []string `json:"tables_unread,omitempty"`
-		}{report, dryRun, r.aside, r.unread})
+			Backup  []string `json:"tables_from_backup,omitempty"`
+			Notes   []string `json:"notes,omitempty"`
+		}{report, dryRun, r.aside, r.unread, r.borrowed, r.notes})
 	}
 	var b strings.Builder
 	verb := "recovered"
@@ -298,6 +327,9 @@ func (a *app) printRecovery(r *recovery, dryRun bool) error {
 	for _, x := range report.Ranges {
 		fmt.Fprintf(&b, "     positions %d to %d from %s\n", x.From, x.To, x.Source)
 	}
+	for _, note := range r.notes {
+		fmt.Fprintf(&b, "     %s\n", clean(note))
+	}
 	for _, s := range report.Sources {
 		if s.Errors > 0 {
 			fmt.Fprintf(&b, "     %s: %s, first: %s\n", s.Name, count(int(s.Errors), "place")+" could not be read", clean(s.Error))
@@ -305,6 +337,9 @@ func (a *app) printRecovery(r *recovery, dryRun bool) error {
 	}
 	for _, e := range report.Lost {
 		fmt.Fprintf(&b, "LOST position %d: the data of %s on %s by %s at %s\n", e.Position, e.Type, clean(e.Stream), clean(e.Actor), e.At.Format("2006-01-02 15:04:05"))
+	}
+	if report.KeptLost > 0 {
+		fmt.Fprintf(&b, "LOST what redactions had left of %s: no copy holds it\n", count(int(report.KeptLost), "event"))
 	}
 	for _, g := range report.Gaps {
 		fmt.Fprintf(&b, "GAP  positions %d to %d: no copy holds them; they are from %s to %s\n", g.From, g.To,
@@ -321,8 +356,12 @@ func (a *app) printRecovery(r *recovery, dryRun bool) error {
 	for _, table := range r.unread {
 		fmt.Fprintf(&b, "LOST rows of the table %s: it could not be read to its end\n", table)
 	}
+	if len(r.borrowed) > 0 {
+		fmt.Fprintf(&b, "     as of the backup: %s\n", strings.Join(r.borrowed, ", "))
+	}
 	if report.NewID {
-		b.WriteString("     the log's id was nowhere to be found, so it has a new one: clients start afresh\n")
+		fmt.Fprintf(&b, "     the database and its id are gone, so the log has a new one: clients start afresh.\n"+
+			"     Nothing tells whether anything was recorded after position %d\n", report.Head.Position)
 	}
 	if r.aside != "" {
 		fmt.Fprintf(&b, "     the damaged files are in %s\n", r.aside)

@@ -487,7 +487,7 @@ func (w *wreckage) recovers(t *testing.T, files map[string][]byte, serve bool) {
 	var out bytes.Buffer
 	a := &app{stdout: &out, stderr: io.Discard, now: time.Now, dataDir: dir}
 	cfg := newTestServer(t, dir).cfg
-	err := a.recover(t.Context(), cfg, false)
+	err := a.recover(t.Context(), cfg, copies{}, false)
 	var found *foundError
 	if err != nil && !errors.As(err, &found) {
 		if prefix == 0 {

@@ -139,7 +139,7 @@ func (s *server) openLog(ctx context.Context) (err error) {
 	s.db, err = sqlstore.Open(ctx, sqlstore.Options{
 		Path: path, Create: fresh, Synchronous: s.cfg.Synchronous, Logger: s.logs.Log,
 		Slow: time.Duration(s.cfg.SlowQueryMS) * time.Millisecond, OnSlow: s.logs.SlowQuery,
-		Appended: s.metrics.Append,
+		Appended: s.metrics.Append, BeforeMigrate: func(ctx context.Context) error { return s.beforeUpgrade(ctx, path) },
 	})
 	if err != nil {
 		return elsewhere(err)

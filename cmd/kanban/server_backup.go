@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/agent-kanban/agent-kanban/ops/backup"
@@ -32,6 +33,20 @@ func (s *server) startBackups(context.Context) (err error) {
 	if s.lastBackup == nil {
 		s.lastBackup = func(context.Context) (time.Time, error) { return s.backups.Status().LastSuccess, nil }
 	}
+	return nil
+}
+
+// beforeUpgrade copies a database that this program is about to change to its own
+// schema: there is no way back but a copy.
+func (s *server) beforeUpgrade(ctx context.Context, database string) error {
+	path, err := backup.BeforeUpgrade(ctx, database, s.cfg.backupDir(), time.Now())
+	if err != nil {
+		return &hinted{
+			fmt.Errorf("the database is of an older version and was left as it is, because no copy of it could be made first: %w", err),
+			"room in BACKUP_DIR, or another folder for it, then start again",
+		}
+	}
+	s.logs.Log.Info("the database is upgraded; to go back to the version before, put the copy in its place", "copy", path)
 	return nil
 }
 

@@ -56,6 +56,10 @@ type Options struct {
 	// ProbeEvery is the least time between two tries to write after a write has
 	// failed, 1 s when 0; see DB.Writable.
 	ProbeEvery time.Duration
+	// BeforeMigrate is called where a database lacks migrations, before they are
+	// applied; its error keeps the database as it is and ends Open. It may read the
+	// file through a connection of its own. It is not called for a new database.
+	BeforeMigrate func(ctx context.Context) error
 	// Logger receives warnings; none when nil.
 	Logger *slog.Logger
 }
@@ -169,9 +173,13 @@ func (db *DB) open(ctx context.Context) error {
 		if db.writer, err = db.openWriter(); err != nil {
 			return err
 		}
-		if !o.Create {
-			if err := migrations.Check(ctx, db.writer); errors.Is(err, migrations.ErrEmpty) {
-				return fmt.Errorf("%w: %w", err, ErrNoDatabase)
+		state := migrations.Check(ctx, db.writer)
+		if !o.Create && errors.Is(state, migrations.ErrEmpty) {
+			return fmt.Errorf("%w: %w", state, ErrNoDatabase)
+		}
+		if o.BeforeMigrate != nil && errors.Is(state, migrations.ErrPending) {
+			if err := o.BeforeMigrate(ctx); err != nil {
+				return err
 			}
 		}
 		if err := migrations.Apply(ctx, db.writer); err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -78,6 +79,10 @@ func (t *transaction) redaction(ctx context.Context, e *events.Envelope) error {
 	if _, err := t.tx.ExecContext(ctx, "PRAGMA secure_delete = ON"); err != nil {
 		return err
 	}
+	fact.Events = slices.Clone(fact.Events) // the envelope is shared
+	if err := t.again(ctx, &fact); err != nil {
+		return err
+	}
 	for i := range fact.Events {
 		if err := t.empty(ctx, e.Position, &fact.Events[i]); err != nil {
 			return err
@@ -95,6 +100,50 @@ func (t *transaction) redaction(ctx context.Context, e *events.Envelope) error {
 	return err
 }
 
+// again finds out what was kept of the events that a redaction names, where it
+// comes from elsewhere (an import, a shipped log, a recovery) and this copy has
+// events as they were before it.
+func (t *transaction) again(ctx context.Context, fact *events.DataRedacted) error {
+	name, known := "", fact.UserID == 0
+	for i := range fact.Events {
+		x := &fact.Events[i]
+		if x.Kept != nil {
+			continue // decided just now
+		}
+		page, err := t.Read(ctx, events.Query{After: x.Position - 1, UpTo: x.Position, Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 || page[0].Redacted() && (page[0].Kept == nil || sha256.Sum256(page[0].Kept) == x.SHA) {
+			continue
+		}
+		if !known {
+			if name, err = t.userName(ctx, fact.UserID); err != nil {
+				return err
+			}
+			known = true
+		}
+		if left, ok := fact.Again(&page[0], *x, name); ok {
+			x.Kept = left.Kept
+		}
+	}
+	return nil
+}
+
+// userName is the name that a user registered with, as this log still has it.
+func (t *transaction) userName(ctx context.Context, user int64) (string, error) {
+	page, err := t.Read(ctx, events.Query{Stream: events.UserStream(user), Types: []events.Type{events.TypeUserRegistered}, Limit: 1})
+	if err != nil || len(page) == 0 {
+		return "", err
+	}
+	fact, err := page[0].Payload()
+	if err != nil {
+		return "", nil //nolint:nilerr // it is gone as a whole
+	}
+	f, _ := fact.(events.UserRegistered)
+	return f.Name, nil
+}
+
 // empty takes the data of one event away.
 func (t *transaction) empty(ctx context.Context, by int64, x *events.Emptied) error {
 	if x.Position < 1 || x.Position >= by {
@@ -104,7 +153,7 @@ func (t *transaction) empty(ctx context.Context, by int64, x *events.Emptied) er
 		return err
 	}
 	if x.Kept == nil {
-		return nil // an import: the emptied events came before, with what was kept
+		return nil // the emptied event came before, with what was kept
 	}
 	if sha256.Sum256(x.Kept) != x.SHA {
 		return fmt.Errorf("redact position %d: what is kept does not match its sum", x.Position)

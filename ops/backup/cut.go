@@ -66,6 +66,18 @@ var cutStatements = []string{
 	`DELETE FROM events WHERE position > ?1`,
 }
 
+// redactedLater returns the position of the first redaction behind the end of a
+// cut that emptied something before it, 0 where there is none: nothing brings
+// that back, and without the redaction nothing would say why it is gone.
+func redactedLater(ctx context.Context, db *sqlstore.DB, position int64) (by int64, err error) {
+	err = db.Reader().QueryRowContext(ctx, `SELECT coalesce(min(e.position), 0) FROM events e, json_each(e.data, '$.events') x
+		WHERE e.type = 'data_redacted' AND e.position > ?1 AND x.value ->> 'position' <= ?1`, position).Scan(&by)
+	if err != nil {
+		return 0, fmt.Errorf("look for later redactions: %w", err)
+	}
+	return by, nil
+}
+
 // cut makes a position the end of a log that nobody else uses. The read models
 // must be made anew afterwards.
 func cut(ctx context.Context, db *sqlstore.DB, position int64) error {

@@ -11,10 +11,16 @@ import (
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
 )
 
+// before reports whether an event is certainly behind the moment.
+func (at At) before(e *events.Envelope) bool {
+	return at.Position > 0 && e.Position > at.Position || !at.Time.IsZero() && e.RecordedAt.After(at.Time)
+}
+
 // replay appends what a shipped log holds after the head of a log that nobody
 // else uses, and returns the number of events. The read models must be made anew
-// afterwards.
-func replay(ctx context.Context, db *sqlstore.DB, from Shipped) (n int64, err error) {
+// afterwards. A redaction in it is carried out on what the log holds; one after
+// at, where the log will be cut, is where it ends.
+func replay(ctx context.Context, db *sqlstore.DB, from Shipped, at At) (n int64, err error) {
 	from.LogID = cmp.Or(from.LogID, db.LogID())
 	if !exists(from.folder()) {
 		from.LogID = "" // the folder of the log itself was named
@@ -35,6 +41,9 @@ func replay(ctx context.Context, db *sqlstore.DB, from Shipped) (n int64, err er
 	}
 	var failed error
 	err = from.walk(ctx, head, func(row *Row) bool {
+		if row.Event.Type == events.TypeDataRedacted && at.before(&row.Event) {
+			return false
+		}
 		// Commands are recorded with their last event, so a batch ends with one.
 		if rows = append(rows, row); len(rows) >= recordEvents && len(row.Commands) > 0 {
 			failed = flush()

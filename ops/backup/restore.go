@@ -131,7 +131,7 @@ func (o *RestoreOptions) prepare(ctx context.Context, path string) (done Restore
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if o.Log != nil {
 		o.Progress("replay")
-		if done.Replayed, err = replay(ctx, db, *o.Log); err != nil {
+		if done.Replayed, err = replay(ctx, db, *o.Log, o.At); err != nil {
 			return done, err
 		}
 	} else if o.At.Time.After(o.Archive.Manifest.Time) {
@@ -147,6 +147,14 @@ func (o *RestoreOptions) prepare(ctx context.Context, path string) (done Restore
 		return done, err
 	}
 	if done.Cut = end.Position - position; done.Cut > 0 {
+		by, err := redactedLater(ctx, db, position)
+		if err == nil && by > 0 {
+			err = fmt.Errorf("%w: what was redacted at position %d is gone for good, so the log cannot end before it; "+
+				"name a moment from there on, or an archive from before it", ErrNoMoment, by)
+		}
+		if err != nil {
+			return done, err
+		}
 		o.Progress("cut")
 		if err := cut(ctx, db, position); err != nil {
 			return done, fmt.Errorf("cut the log at position %d: %w", position, err)
@@ -156,10 +164,14 @@ func (o *RestoreOptions) prepare(ctx context.Context, path string) (done Restore
 		if err := o.Folds.Settle(ctx, db, true); err != nil {
 			return done, err
 		}
-		if err := settleSides(ctx, db); err != nil {
+		if err := SettleSides(ctx, db); err != nil {
 			return done, fmt.Errorf("settle accounts: %w", err)
 		}
 		if done.NoPassword, err = noPassword(ctx, db); err != nil {
+			return done, err
+		}
+		// What a redaction in the shipped log has emptied is in no page either.
+		if err := db.Clean(ctx, end.Position); err != nil {
 			return done, err
 		}
 	}

@@ -115,6 +115,7 @@ func (s *Shipper) Follow(ctx context.Context) error {
 		if ctx.Err() != nil {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 			defer cancel()
+			s.side.due = time.Time{} // a password of the last moment, too
 			_ = s.Ship(last)
 			return ctx.Err()
 		}

@@ -180,10 +180,10 @@ func (row *sideRow) apply(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
-// settleSides makes the tables fit a log that was replayed: what an event ended
+// SettleSides makes the tables fit a log that was replayed: what an event ended
 // is ended, and what no event began is gone, for the rows may be ahead of the
 // events where the copy stops. The read models must be up to date.
-func settleSides(ctx context.Context, db *sqlstore.DB) error {
+func SettleSides(ctx context.Context, db *sqlstore.DB) error {
 	return db.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, text := range []string{
 			`UPDATE api_tokens SET revoked = 1 WHERE id IN (SELECT data ->> 'token_id' FROM events WHERE type = 'token_revoked' AND data IS NOT NULL)

@@ -228,6 +228,7 @@ func (d *Database) CopyTables(ctx context.Context, tx *sql.Tx, skip []string) (c
 	if err != nil {
 		return nil, nil, fmt.Errorf("recover: copy tables: %w", err)
 	}
+	own, _ := names(ctx, d.db, `SELECT name FROM sqlite_schema WHERE name = 'events'`) // an error comes again below
 	for _, table := range tables {
 		if slices.Contains(skip, table) {
 			continue
@@ -242,6 +243,9 @@ func (d *Database) CopyTables(ctx context.Context, tx *sql.Tx, skip []string) (c
 			continue
 		}
 		columns := slices.DeleteFunc(want, func(name string) bool { return !slices.Contains(have, name) })
+		if len(columns) == 0 && len(own) == 0 {
+			errs[table] = errors.New("there is no such table, nor a log")
+		}
 		if len(columns) == 0 {
 			continue // a newer table
 		}

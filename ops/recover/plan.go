@@ -23,6 +23,8 @@ type Report struct {
 	// thing and when is known, not the content.
 	Lost      []Event `json:"data_lost"`
 	LostTotal int64   `json:"data_lost_total"`
+	// KeptLost counts events that were redacted and of which what was left is lost.
+	KeptLost int64 `json:"kept_lost,omitempty"`
 	// Gaps are positions that no copy holds although one holds later ones.
 	Gaps []Gap `json:"gaps"`
 	// Beyond counts events that exist and cannot be in the log: what comes
@@ -36,7 +38,9 @@ type Report struct {
 }
 
 // Complete reports whether nothing is missing.
-func (r *Report) Complete() bool { return r.LostTotal == 0 && len(r.Gaps) == 0 && r.Beyond == 0 }
+func (r *Report) Complete() bool {
+	return r.LostTotal == 0 && r.KeptLost == 0 && len(r.Gaps) == 0 && r.Beyond == 0
+}
 
 // Range of positions and where they came from.
 type Range struct {
@@ -80,6 +84,7 @@ type walk struct {
 	lastAt time.Time
 	ends   []end // at the position before
 	marks  []mark
+	gone   []events.Emptied
 }
 
 type mark struct{ id, state int64 }
@@ -113,6 +118,9 @@ func (s *Scratch) Plan(ctx context.Context) (*Report, error) {
 			break
 		}
 	}
+	if err := s.settle(ctx, w.report); err != nil {
+		return nil, fmt.Errorf("recover: plan: %w", err)
+	}
 	w.report.Head = w.head
 	s.report = w.report
 	return w.report, nil
@@ -135,7 +143,8 @@ func (w *walk) position(group []candidate) {
 		// The same event from a less trusted source may hold more of it, or less
 		// where it was redacted.
 		for i := range group {
-			if group[i].event.Hash == group[best].event.Hash && group[i].kind < group[best].kind && proven(w.head, &group[i]) {
+			a, b := &group[i], &group[best]
+			if a.event.Hash == b.event.Hash && (a.kind < b.kind || a.kind == b.kind && a.erased() && !b.erased()) && proven(w.head, a) {
 				best = i
 			}
 		}
@@ -197,10 +206,14 @@ func proven(head events.Head, c *candidate) bool {
 	return events.Check(head, &c.event) == nil
 }
 
+// erased reports whether the actor's name was, which must not be undone either.
+func (c *candidate) erased() bool { return c.event.ActorSHA != (events.Hash{}) }
+
 func (w *walk) choose(c *candidate) {
 	e, r := &c.event, w.report
 	w.head, w.at = e.Head(), e.RecordedAt
 	w.marks = append(w.marks, mark{c.id, stateChosen})
+	w.emptied(e)
 	if c.kind == lost {
 		if r.LostTotal++; r.LostTotal <= maxRanges {
 			r.Lost = append(r.Lost, Event{e.Position, e.Type, e.Stream, e.RecordedAt, string(e.Actor.Kind) + " " + e.Actor.Name})
@@ -244,6 +257,11 @@ func (w *walk) flush(ctx context.Context) error {
 			return err
 		}
 	}
-	w.marks = w.marks[:0]
+	for _, x := range w.gone { // the last redaction of a position counts
+		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO emptied (position, schema, sha) VALUES (?, ?, ?)", x.Position, x.Schema, x.SHA[:]); err != nil {
+			return err
+		}
+	}
+	w.marks, w.gone = w.marks[:0], nil
 	return tx.Commit()
 }

@@ -63,6 +63,11 @@ func NewScratch(ctx context.Context, dir string) (*Scratch, error) {
 		) STRICT;
 		CREATE UNIQUE INDEX rows_once ON rows (position, sum, kind);
 		CREATE INDEX rows_state ON rows (state, position);
+		CREATE TABLE emptied (
+			position INTEGER PRIMARY KEY,
+			schema   INTEGER NOT NULL,
+			sha      BLOB    NOT NULL -- of what the last redaction left
+		) STRICT;
 		CREATE TABLE ledger (
 			command_id TEXT NOT NULL, actor TEXT NOT NULL, request_sha BLOB NOT NULL, first_position INTEGER NOT NULL,
 			last_position INTEGER NOT NULL, stream TEXT NOT NULL, version INTEGER NOT NULL, recorded_at INTEGER NOT NULL,
@@ -143,6 +148,12 @@ func (s *Scratch) insert(ctx context.Context, batch []Row, source int) (err erro
 			k = lost
 		case e.Redacted():
 			k = redacted
+		}
+		for _, c := range batch[i].Commands {
+			if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO ledger VALUES (?,?,?,?,?,?,?,?)`,
+				c.ID, c.Actor, c.RequestSHA[:], c.First, c.Last, c.Stream, c.Version, c.RecordedAt.UnixMicro()); err != nil {
+				return err
+			}
 		}
 		body := e.JSON()
 		sum := sha256.Sum256(body)

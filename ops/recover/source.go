@@ -14,6 +14,9 @@ type Row struct {
 	// Lost says that the data did not survive although it was not redacted: the
 	// rest of the event may still be good.
 	Lost bool
+	// Commands are the records of those that ended with the event, where the copy
+	// has them.
+	Commands []events.CommandRecord
 }
 
 // Source is a copy of the log, or a part of one, in any order and state.

@@ -1,0 +1,101 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// upgradesKept is how many copies of before an upgrade are kept.
+const upgradesKept = 3
+
+var upgradePattern = regexp.MustCompile(`^before-upgrade-\d{8}T\d{6}Z-(\d+)\.db$`)
+
+// BeforeUpgrade copies a database, which may be open in this process, to
+// before-upgrade-<UTC time>-<position>.db in the folder out, and returns the path
+// when it is safe on the disk. To go back, put that file in the place of the
+// database. Where the newest such copy is of the same moment it is returned: a
+// start that fails again and again makes one copy. Only the newest three are
+// kept. Errors: ErrSourceDamaged, or that of the disk; nothing is left then.
+func BeforeUpgrade(ctx context.Context, database, out string, now time.Time) (path string, err error) {
+	o := Options{Database: database, Out: out}
+	for _, p := range []*string{&o.Database, &o.Out} {
+		if *p, err = filepath.Abs(*p); err != nil {
+			return "", fmt.Errorf("copy before the upgrade: %w", err)
+		}
+	}
+	w, err := newWorkshop(o.Out, createPrefix)
+	if err != nil {
+		return "", fmt.Errorf("copy before the upgrade: %w", err)
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	if path, err = o.beforeUpgrade(ctx, w, now); err != nil {
+		return "", fmt.Errorf("copy before the upgrade: %w", err)
+	}
+	return path, nil
+}
+
+func (o *Options) beforeUpgrade(ctx context.Context, w *workshop, now time.Time) (string, error) {
+	if err := o.room(); err != nil {
+		return "", err
+	}
+	copied := w.path(databaseName)
+	if err := copyDatabase(ctx, o.Database, copied, nil); err != nil {
+		return "", err
+	}
+	m, err := survey(ctx, copied)
+	if err != nil {
+		return "", err
+	}
+	old, err := upgradeCopies(o.Out)
+	if err != nil {
+		return "", err
+	}
+	if len(old) > 0 {
+		if was, err := survey(ctx, old[0]); err == nil && was.LogID == m.LogID && was.Head() == m.Head() && was.Schema == m.Schema {
+			return old[0], nil
+		}
+	}
+	if err := os.Chmod(copied, 0o600); err != nil {
+		return "", err
+	}
+	if err := syncFile(copied); err != nil {
+		return "", err
+	}
+	path := filepath.Join(o.Out, fmt.Sprintf("before-upgrade-%s-%d.db", now.UTC().Format(nameTime), m.Position))
+	if err := os.Rename(copied, path); err != nil {
+		return "", err
+	}
+	if err := syncDir(o.Out); err != nil {
+		return "", err
+	}
+	for i, file := range old {
+		if i >= upgradesKept-1 && file != path {
+			if err := os.Remove(file); err != nil {
+				return "", err
+			}
+		}
+	}
+	return path, nil
+}
+
+// upgradeCopies lists them, the newest first.
+func upgradeCopies(dir string) (paths []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		if upgradePattern.MatchString(entry.Name()) && entry.Type().IsRegular() {
+			paths = append(paths, filepath.Join(dir, entry.Name()))
+		}
+	}
+	slices.SortFunc(paths, func(a, b string) int { return strings.Compare(b, a) }) // the names rise with time
+	return paths, nil
+}
