@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +22,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Look whether everything is as it should be, and say what to do",
 		Long: `Look at everything that this installation depends on: configuration, lock,
 permissions, disk, database, log, read models, the stream's folder, saved events,
-clock, secrets, origins, TLS, backups. Each check says ok, warn or FAIL, with what
+clock, secrets, origins, TLS, backups, the shipped log, copies that still hold
+what was redacted. Each check says ok, warn or FAIL, with what
 to do. It only reads, and works beside a running server.
 
 --repair mends what can be mended without losing anything, and says what it did:
@@ -135,6 +134,8 @@ func (p *patient) checks() []doctor.Check {
 		{Name: "secrets", Look: p.secrets},
 		{Name: "exposure", Look: p.exposure},
 		{Name: "backups", Look: p.backups},
+		{Name: "shipped_log", Look: p.shippedLog},
+		{Name: "redactions", Look: p.redactions},
 	}
 	if p.cfg.TLSCert != "" {
 		list = append(list, doctor.Certificate(p.cfg.TLSCert, p.cfg.TLSKey, p.a.now()))
@@ -145,7 +146,7 @@ func (p *patient) checks() []doctor.Check {
 func (p *patient) permissions() doctor.Check {
 	return doctor.Private("permissions",
 		append(p.in("secret-key*", "setup-token", ".env", "certificates"), p.path, p.path+"-*", p.cfg.TLSKey),
-		append(p.in("LOCK", "backups", "recovered", "recovered/*", "jetstream", "damaged-*"), filepath.Join(p.backupDir(), "*")))
+		append(p.in("LOCK", "backups", "recovered", "recovered/*", "jetstream", "damaged-*"), filepath.Join(p.cfg.backupDir(), "*")))
 }
 
 // leftovers are what interrupted work leaves behind and nothing needs. Under a
@@ -190,13 +191,6 @@ func (p *patient) lock(context.Context) doctor.Finding {
 	return doctor.Okay("no server runs here")
 }
 
-func (p *patient) backupDir() string {
-	if p.cfg.BackupDir != "" {
-		return p.cfg.BackupDir
-	}
-	return filepath.Join(p.cfg.DataDir, "backups")
-}
-
 func (p *patient) secrets(context.Context) doctor.Finding {
 	const hint = `set it to the output of "openssl rand -hex 32", or leave it empty to have one generated`
 	if key := p.cfg.SecretKey; key != "" {
@@ -235,27 +229,4 @@ func (p *patient) exposure(context.Context) doctor.Finding {
 		return doctor.Warning("TLS_CERT, TLS_AUTOCERT or a proxy with TLS in front; only https origins", "%s", strings.Join(found, "; "))
 	}
 	return doctor.Okay("nothing is open that should not be")
-}
-
-func (p *patient) backups(context.Context) doctor.Finding {
-	const hint = "kanban backup, or BACKUP_SCHEDULE=@daily"
-	var newest time.Time
-	var name string
-	// Both levels: the manual's scripts keep them in backups/daily.
-	for _, pattern := range []string{"*", "*/*"} {
-		paths, _ := filepath.Glob(filepath.Join(p.backupDir(), pattern)) // well-formed
-		for _, path := range paths {
-			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.ModTime().After(newest) {
-				newest, name = info.ModTime(), path
-			}
-		}
-	}
-	switch age := p.a.now().Sub(newest); {
-	case name == "":
-		return doctor.Warning(hint, "there is no backup in %s", p.backupDir())
-	case age > 48*time.Hour:
-		return doctor.Warning(hint, "the newest backup is %s old: %s", span(age), name)
-	default:
-		return doctor.Okay("the newest backup is %s old: %s", span(max(0, age)), filepath.Base(name))
-	}
 }

@@ -212,3 +212,26 @@ func TestRecoverFromADamagedShippedLog(t *testing.T) {
 		t.Errorf("saved %v (%v), want one file", saved, err)
 	}
 }
+
+// A backup that nobody named and that needs a key is passed over, and the report
+// says so; the shipped log alone brings back every event, and the accounts.
+func TestRecoverPassesOverAnEncryptedBackup(t *testing.T) {
+	t.Parallel()
+	b := burn(t)
+	sealed := filepath.Join(b.cfg.BackupDir, "kanban-20990101T000000Z-9.tar.zst.age")
+	if err := os.WriteFile(sealed, []byte("age-encryption.org/v1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, report, err := b.recovered(t, copies{})
+	var incomplete *foundError
+	if !errors.As(err, &incomplete) || !strings.Contains(report, "the newest backup was not used: ") || !strings.Contains(report, "--identity") {
+		t.Errorf("%v: the report does not say what to do about the key:\n%s", err, report)
+	}
+	if got, want := strings.Join(eventLines(t, db), "\n"), strings.Join(b.lines, "\n"); got != want {
+		t.Errorf("recovered\n%s\nwant\n%s\n%s", got, want, report)
+	}
+	var passwords int
+	if err := db.Reader().QueryRow("SELECT count(*) FROM credentials").Scan(&passwords); err != nil || passwords != 2 {
+		t.Errorf("%d passwords (%v), want those of both\n%s", passwords, err, report)
+	}
+}

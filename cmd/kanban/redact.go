@@ -153,6 +153,7 @@ func (a *app) redact(ctx context.Context, r *redaction, cmd commands.Redact) err
 	if plan.OldNames > 0 {
 		a.note("%s of an older version keep the name: their hash covers it (docs/redaction.md)", count(int(plan.OldNames), "event"))
 	}
+	a.note("backups and copies of the log from before it still hold it: kanban doctor, on the server, names them")
 	if !done.Clean {
 		return &hinted{fmt.Errorf("%s", done.Left), "see the server's log, and restart the server"}
 	}

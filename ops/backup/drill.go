@@ -87,6 +87,10 @@ func Drill(ctx context.Context, o DrillOptions) (_ Drilled, err error) {
 	}, nil
 }
 
+// Interval is the longest time between two backups that a schedule makes, -1
+// where it makes none.
+func Interval(schedule string) time.Duration { return exposure(schedule, false) }
+
 // exposure is the longest time between two copies, -1 where nothing makes them
 // by itself.
 func exposure(schedule string, shipped bool) time.Duration {

@@ -12,6 +12,8 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+
+	"github.com/agent-kanban/agent-kanban/events"
 )
 
 // Salvage returns the events of every record of a shipped log that is still
@@ -137,4 +139,32 @@ func LogIDs(dir string) (ids []string, err error) {
 		}
 	}
 	return ids, nil
+}
+
+// ShippedHead returns where the newest segment of a shipped log in a folder ends,
+// without opening what is sealed; the zero head where there is none.
+func ShippedHead(from Shipped) (head events.Head, err error) {
+	names, err := segments(from.folder())
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(names) == 0 {
+		return head, nil
+	}
+	if err != nil {
+		return head, err
+	}
+	file, err := os.Open(filepath.Join(from.folder(), names[len(names)-1]))
+	if err != nil {
+		return head, err
+	}
+	defer file.Close()
+	in := bufio.NewReaderSize(file, 1<<16)
+	for {
+		l, _, err := readRecord(in)
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, errTorn) && head.Position > 0: // one may be on its way
+			return head, nil
+		case err != nil:
+			return head, fmt.Errorf("%s: %w", names[len(names)-1], err)
+		}
+		head = l.head()
+	}
 }

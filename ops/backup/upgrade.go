@@ -8,14 +8,14 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 )
 
 // upgradesKept is how many copies of before an upgrade are kept.
 const upgradesKept = 3
 
-var upgradePattern = regexp.MustCompile(`^before-upgrade-\d{8}T\d{6}Z-(\d+)\.db$`)
+var upgradePattern = regexp.MustCompile(`^before-upgrade-(\d{8}T\d{6}Z)-(\d+)\.db$`)
 
 // BeforeUpgrade copies a database, which may be open in this process, to
 // before-upgrade-<UTC time>-<position>.db in the folder out, and returns the path
@@ -53,13 +53,13 @@ func (o *Options) beforeUpgrade(ctx context.Context, w *workshop, now time.Time)
 	if err != nil {
 		return "", err
 	}
-	old, err := upgradeCopies(o.Out)
+	old, err := UpgradeCopies(o.Out)
 	if err != nil {
 		return "", err
 	}
 	if len(old) > 0 {
-		if was, err := survey(ctx, old[0]); err == nil && was.LogID == m.LogID && was.Head() == m.Head() && was.Schema == m.Schema {
-			return old[0], nil
+		if was, err := survey(ctx, old[0].Path); err == nil && was.LogID == m.LogID && was.Head() == m.Head() && was.Schema == m.Schema {
+			return old[0].Path, nil
 		}
 	}
 	if err := os.Chmod(copied, 0o600); err != nil {
@@ -76,8 +76,8 @@ func (o *Options) beforeUpgrade(ctx context.Context, w *workshop, now time.Time)
 		return "", err
 	}
 	for i, file := range old {
-		if i >= upgradesKept-1 && file != path {
-			if err := os.Remove(file); err != nil {
+		if i >= upgradesKept-1 && file.Path != path {
+			if err := os.Remove(file.Path); err != nil {
 				return "", err
 			}
 		}
@@ -85,17 +85,26 @@ func (o *Options) beforeUpgrade(ctx context.Context, w *workshop, now time.Time)
 	return path, nil
 }
 
-// upgradeCopies lists them, the newest first.
-func upgradeCopies(dir string) (paths []string, err error) {
+// UpgradeCopies lists the copies of before an upgrade, the newest first, with the
+// position of each.
+func UpgradeCopies(dir string) (found []Listed, err error) {
 	entries, err := os.ReadDir(dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
 	for _, entry := range entries {
-		if upgradePattern.MatchString(entry.Name()) && entry.Type().IsRegular() {
-			paths = append(paths, filepath.Join(dir, entry.Name()))
+		part := upgradePattern.FindStringSubmatch(entry.Name())
+		if part == nil || !entry.Type().IsRegular() {
+			continue
 		}
+		at, err := time.Parse(nameTime, part[1])
+		position, err2 := strconv.ParseInt(part[2], 10, 64)
+		info, err3 := entry.Info()
+		if err := errors.Join(err, err2, err3); err != nil {
+			continue // not ours, or just removed
+		}
+		found = append(found, Listed{Path: filepath.Join(dir, entry.Name()), Time: at, Position: position, Size: info.Size()})
 	}
-	slices.SortFunc(paths, func(a, b string) int { return strings.Compare(b, a) }) // the names rise with time
-	return paths, nil
+	slices.SortFunc(found, func(a, b Listed) int { return b.Time.Compare(a.Time) })
+	return found, nil
 }
