@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -205,6 +206,7 @@ func (d *day) sample() sample {
 	debug.FreeOSMemory() // collects, too
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
+	d.profile(head.Position)
 	memory, err := machine.ProcessMemory()
 	if err != nil {
 		d.t.Fatal(err)
@@ -218,6 +220,23 @@ func (d *day) sample() sample {
 		d.t.Fatal(err)
 	}
 	return sample{int64(m.HeapAlloc), memory.RSS, wal, last, len(files), head.Position}
+}
+
+// profile writes what the heap holds to the folder KANBAN_DAY_HEAP, where one is
+// named, for go tool pprof.
+func (d *day) profile(position int64) {
+	d.t.Helper()
+	dir := os.Getenv("KANBAN_DAY_HEAP")
+	if dir == "" {
+		return
+	}
+	file, err := os.Create(filepath.Join(dir, fmt.Sprintf("heap-%09d.pprof", position)))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if err := errors.Join(pprof.WriteHeapProfile(file), file.Close()); err != nil {
+		d.t.Fatal(err)
+	}
 }
 
 // follower sees each event once, in order, over many connections.
