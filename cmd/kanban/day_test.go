@@ -149,7 +149,9 @@ func (d *day) flat(samples []sample) {
 		of    func(s sample) int64
 		slack int64 // besides a quarter
 	}{
-		"heap":     {func(s sample) int64 { return s.heap }, 4 << 20},
+		// JetStream keeps a block that was written within seconds in a buffer of 8 MiB;
+		// whether one, two or three are held is chance.
+		"heap":     {func(s sample) int64 { return s.heap }, 20 << 20},
 		"resident": {func(s sample) int64 { return s.rss }, 32 << 20},
 		"files":    {func(s sample) int64 { return int64(s.files) }, 4},
 	} {
