@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -148,7 +149,9 @@ func (d *day) flat(samples []sample) {
 		of    func(s sample) int64
 		slack int64 // besides a quarter
 	}{
-		"heap":     {func(s sample) int64 { return s.heap }, 4 << 20},
+		// JetStream keeps a block that was written within seconds in a buffer of 8 MiB;
+		// whether one, two or three are held is chance.
+		"heap":     {func(s sample) int64 { return s.heap }, 20 << 20},
 		"resident": {func(s sample) int64 { return s.rss }, 32 << 20},
 		"files":    {func(s sample) int64 { return int64(s.files) }, 4},
 	} {
@@ -205,6 +208,7 @@ func (d *day) sample() sample {
 	debug.FreeOSMemory() // collects, too
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
+	d.profile(head.Position)
 	memory, err := machine.ProcessMemory()
 	if err != nil {
 		d.t.Fatal(err)
@@ -218,6 +222,23 @@ func (d *day) sample() sample {
 		d.t.Fatal(err)
 	}
 	return sample{int64(m.HeapAlloc), memory.RSS, wal, last, len(files), head.Position}
+}
+
+// profile writes what the heap holds to the folder KANBAN_DAY_HEAP, where one is
+// named, for go tool pprof.
+func (d *day) profile(position int64) {
+	d.t.Helper()
+	dir := os.Getenv("KANBAN_DAY_HEAP")
+	if dir == "" {
+		return
+	}
+	file, err := os.Create(filepath.Join(dir, fmt.Sprintf("heap-%09d.pprof", position)))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if err := errors.Join(pprof.WriteHeapProfile(file), file.Close()); err != nil {
+		d.t.Fatal(err)
+	}
 }
 
 // follower sees each event once, in order, over many connections.
