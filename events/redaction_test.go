@@ -112,6 +112,7 @@ func TestErasureTakesEveryText(t *testing.T) {
 			if len(f.Comments) > 0 {
 				user = f.Comments[0].Author.ID
 			}
+		default: // is about nobody
 		}
 		if user == 0 {
 			user = 99

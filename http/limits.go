@@ -63,14 +63,12 @@ func (s *Server) limitRequests(g *gin.Context) {
 		return
 	}
 	c := callOf(g.Request.Context())
-	scope, key := ScopeAddress, ""
+	scope, key := ScopeAddress, "address:"+auth.AddressKey(c.peer())
 	if bearer(g.Request) != "" && s.signIn(c) == nil {
 		if budgeted(c) {
 			return
 		}
 		scope, key = ScopeRequests, userKey(&c.principal)
-	} else {
-		key = "address:" + auth.AddressKey(c.peer())
 	}
 	q := s.cfg.Requests.Take(g.Request.Context(), key)
 	q.header(g.Writer.Header())

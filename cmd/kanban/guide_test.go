@@ -9,11 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -150,16 +148,6 @@ exec /usr/bin/sqlite3 "$@"`,
 }
 
 func (g *guide) pidFile() string { return filepath.Join(g.shims, "pid") }
-
-// running returns the server's process, 0 where none runs.
-func (g *guide) running() int {
-	text, err := os.ReadFile(g.pidFile())
-	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || pid == 0 || syscall.Kill(pid, 0) != nil {
-		return 0
-	}
-	return pid
-}
 
 // shell runs text in the data directory and returns all that it printed.
 func (g *guide) shell(text string, args ...string) (string, error) {

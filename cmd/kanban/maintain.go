@@ -53,7 +53,7 @@ func (a *app) maintain(ctx context.Context, cfg config, full bool) error {
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer done() //nolint:errcheck // the process ends
 	if size, err := machine.FileSize(db.Path()); full && beside != 0 && (err != nil || size > largestOnline) {
 		return errors.Join(err, &hinted{
 			fmt.Errorf("the database has %d MiB, and a server runs (pid %d): its commands would be refused while the file is rewritten", size>>20, beside),

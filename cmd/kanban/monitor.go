@@ -130,12 +130,12 @@ func (s *server) checks() ([]monitor.Check, error) {
 	}
 	if s.redis != nil {
 		checks = append(checks, monitor.Check{Name: "redis", After: 2, Run: func(ctx context.Context) (monitor.Finding, error) {
-			if err := s.redis(ctx); err != nil {
-				return monitor.Finding{
-					Message: "Redis does not answer: limits and cached boards are each process's own", Hint: "start it again, or correct REDIS_URL",
-				}, nil
+			if s.redis(ctx) == nil {
+				return monitor.Finding{}, nil
 			}
-			return monitor.Finding{}, nil
+			return monitor.Finding{
+				Message: "Redis does not answer: limits and cached boards are each process's own", Hint: "start it again, or correct REDIS_URL",
+			}, nil
 		}})
 	}
 	if s.lastBackup != nil && s.cfg.BackupSchedule != "" && s.cfg.BackupSchedule != never {

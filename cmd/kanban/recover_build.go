@@ -195,6 +195,7 @@ func (r *recovery) accounts(ctx context.Context, log events.Reader, tx *sql.Tx) 
 			issued[f.TokenID] = true
 		case events.TokenRevoked:
 			ended[f.TokenID] = true
+		default: // says nothing about accounts
 		}
 	}
 	for user, c := range found.Credentials {

@@ -174,10 +174,10 @@ func record(e *events.Envelope) []byte {
 	}
 	number := func(n int64) {
 		full := binary.BigEndian.AppendUint64(nil, uint64(n))
-		switch {
-		case n == 0:
+		switch n {
+		case 0:
 			head = append(head, 8)
-		case n == 1:
+		case 1:
 			head = append(head, 9)
 		default:
 			for i, size := range []int{1, 2, 3, 4, 6, 8} {

@@ -108,7 +108,7 @@ again with their passwords; to keep somebody out see kanban user deactivate.`,
 			if err != nil {
 				return err
 			}
-			defer done()
+			defer done() //nolint:errcheck // the process ends
 			var user readmodel.User
 			if !all {
 				if user, err = findUser(ctx, db, args[0]); err != nil {

@@ -259,7 +259,11 @@ func (db *DB) vacuum(ctx context.Context) error {
 			_, err := db.writer.ExecContext(ctx, "PRAGMA secure_delete = OFF")
 			return err
 		}
-		time.Sleep(100 * time.Millisecond) // a reader may come and go all the time
+		select { // a reader may come and go all the time
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	return errReaders
 }

@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -91,7 +92,7 @@ func TestSlowStatementsAreTold(t *testing.T) {
 			}
 			for rows.Next() {
 			}
-			return rows.Close()
+			return errors.Join(rows.Err(), rows.Close())
 		},
 		"CREATE TEMP TABLE c AS SELECT ?": func(ctx context.Context) error {
 			return db.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {

@@ -38,10 +38,10 @@ func (t *trouble) over() {
 	t.last = nil
 }
 
-func (t *trouble) get() (last error, since time.Duration) {
+func (t *trouble) get() (since time.Duration, last error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.last, time.Since(t.tried)
+	return time.Since(t.tried), t.last
 }
 
 // note remembers err where it is one that other writes would meet too, and
@@ -70,7 +70,7 @@ func (db *DB) Writable(ctx context.Context) error {
 	if err := errors.Join(db.moved(), db.TailError()); err != nil {
 		return err
 	}
-	last, since := db.trouble.get()
+	since, last := db.trouble.get()
 	if last == nil || since < db.options.ProbeEvery || !db.trouble.probing.TryLock() {
 		return last
 	}

@@ -109,7 +109,6 @@ func (s *Shipper) Stop() {
 // once ErrDiverged, which no second attempt mends.
 func (s *Shipper) Follow(ctx context.Context) error {
 	defer func() { _ = s.config.Sink.close() }()
-	wait := s.config.Every
 	for {
 		err := s.Ship(ctx)
 		if ctx.Err() != nil {
@@ -122,7 +121,8 @@ func (s *Shipper) Follow(ctx context.Context) error {
 		if s.note(err); errors.Is(err, ErrDiverged) {
 			return err
 		}
-		if wait = s.config.Every; err != nil {
+		wait := s.config.Every
+		if err != nil {
 			wait = max(wait, 5*time.Second)
 		}
 		_ = rest(ctx, wait)

@@ -68,10 +68,10 @@ func TestPrivateAndLeftovers(t *testing.T) {
 		{doctor.Disk(dir, 1<<60), doctor.Fail, doctor.Fail},
 		{doctor.Disk(in("missing"), 1), doctor.Fail, doctor.Fail},
 	} {
-		if r := doctor.Run(t.Context(), []doctor.Check{row.check}, false, nil); r.Worst != row.want && !(row.check.Name == "disk" && r.Worst == doctor.Warn) {
+		if r := doctor.Run(t.Context(), []doctor.Check{row.check}, false, nil); r.Worst != row.want && (row.check.Name != "disk" || r.Worst != doctor.Warn) {
 			t.Errorf("%+v, want %s", r, row.want)
 		}
-		if r := doctor.Run(t.Context(), []doctor.Check{row.check}, true, nil); r.Worst != row.afterwards && !(row.check.Name == "disk" && r.Worst == doctor.Warn) {
+		if r := doctor.Run(t.Context(), []doctor.Check{row.check}, true, nil); r.Worst != row.afterwards && (row.check.Name != "disk" || r.Worst != doctor.Warn) {
 			t.Errorf("after the repair: %+v, want %s", r, row.afterwards)
 		}
 	}

@@ -37,7 +37,7 @@ func Disk(path string) (Space, error) {
 	if err := syscall.Statfs(path, &st); err != nil {
 		return Space{}, fmt.Errorf("space of %s: %w", path, err)
 	}
-	size := int64(st.Bsize)
+	size := int64(st.Bsize) //nolint:unconvert // int32 on some machines
 	return Space{Free: int64(st.Bavail) * size, Total: int64(st.Blocks) * size}, nil
 }
 

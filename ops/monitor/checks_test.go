@@ -114,7 +114,7 @@ func TestAge(t *testing.T) {
 		var last time.Time
 		check := monitor.Age("backup", "backup", "look", time.Hour, func(context.Context) (time.Time, error) { return last, nil })
 		look(t, check, "", "")
-		time.Sleep(2 * time.Hour)
+		time.Sleep(2 * time.Hour) //nolint:forbidigo // the bubble's clock
 		look(t, check, "there is no backup yet", "")
 		last = time.Now().Add(-90 * time.Minute)
 		look(t, check, "the newest backup is 1h30m0s old", "")

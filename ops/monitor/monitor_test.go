@@ -75,7 +75,7 @@ func begin(t *testing.T, c monitor.Config) (*monitor.Monitor, *told) {
 
 // rounds lets the monitor look n times more.
 func rounds(n int) {
-	time.Sleep(time.Duration(n) * 10 * time.Second)
+	time.Sleep(time.Duration(n) * 10 * time.Second) //nolint:forbidigo // the bubble's clock
 	synctest.Wait()
 }
 

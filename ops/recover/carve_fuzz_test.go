@@ -14,7 +14,7 @@ import (
 // memory is a file that never was on a disk.
 type memory struct{ *bytes.Reader }
 
-func (m memory) Stat() (os.FileInfo, error) { return info{m.Reader.Size()}, nil }
+func (m memory) Stat() (os.FileInfo, error) { return info{m.Size()}, nil }
 
 type info struct{ size int64 }
 

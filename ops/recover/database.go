@@ -189,15 +189,15 @@ func (s *Scratch) Ledger(ctx context.Context, d *Database) {
 		if err != nil {
 			continue
 		}
-		whole := s.ledger(ctx, rows)
-		rows.Close() //nolint:errcheck // what could be read is kept
-		if whole {
+		if s.ledger(ctx, rows) {
 			return
 		}
 	}
 }
 
+// ledger keeps what rows give, closes them, and reports whether that was all.
 func (s *Scratch) ledger(ctx context.Context, rows *sql.Rows) (whole bool) {
+	defer rows.Close()
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return false

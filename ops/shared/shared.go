@@ -66,7 +66,7 @@ func (s Status) Err() error {
 	if !s.Degraded() {
 		return nil
 	}
-	return fmt.Errorf("Redis at %s does not answer: %s", s.Address, s.Error)
+	return fmt.Errorf("no answer of Redis at %s: %s", s.Address, s.Error)
 }
 
 // Shared is the connection to Redis behind a circuit breaker: after one failure

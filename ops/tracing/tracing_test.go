@@ -66,7 +66,7 @@ func (k *keeper) named(t *testing.T, name string) tracetest.SpanStub {
 func value(s tracetest.SpanStub, key string) string {
 	for _, a := range s.Attributes {
 		if a.Key == attribute.Key(key) {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""
@@ -165,14 +165,14 @@ func TestOneTrace(t *testing.T) {
 	}
 	for _, s := range k.spans {
 		for _, a := range s.Attributes {
-			if strings.Contains(a.Value.Emit(), "Confidential") || strings.Contains(a.Value.Emit(), "secret") {
-				t.Errorf("%s tells %s = %s", s.Name, a.Key, a.Value.Emit())
+			if strings.Contains(a.Value.String(), "Confidential") || strings.Contains(a.Value.String(), "secret") {
+				t.Errorf("%s tells %s = %s", s.Name, a.Key, a.Value.String())
 			}
 		}
 	}
 }
 
-func itoa(n int64) string { return attribute.Int64("", n).Value.Emit() }
+func itoa(n int64) string { return attribute.Int64("", n).Value.String() }
 
 // A refusal is a result and no error; what fails in the server is one.
 func TestRefusals(t *testing.T) {
