@@ -38,6 +38,9 @@ func elsewhere(err error) error {
 	if errors.Is(err, sqlstore.ErrNoDatabase) {
 		return &hinted{err, "the directory of the server with --data-dir or DATA_DIR, or kanban serve for a new one"}
 	}
+	if errors.Is(err, sqlstore.ErrFileDamaged) {
+		return &hinted{err, "kanban recover --dry-run (with the server stopped), which says what the copies still hold; then kanban recover"}
+	}
 	return err
 }
 

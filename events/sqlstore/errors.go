@@ -17,6 +17,8 @@ var (
 	ErrNoDatabase = errors.New("no database")
 	// ErrReadOnly: the DB was opened with Options.ReadOnly.
 	ErrReadOnly = errors.New("the database is open for reading only")
+	// ErrFileDamaged: SQLite cannot follow the structure of the file.
+	ErrFileDamaged = errors.New("damaged file")
 	// ErrMoved: the file that was opened is no longer at its path.
 	ErrMoved = errors.New("another file, or none, is where the database was")
 	// ErrOldSQLite: the linked SQLite can corrupt a WAL database.
@@ -87,7 +89,8 @@ func wrap(operation string, err error) error {
 	case code&0xff == sqlite3.SQLITE_CANTOPEN:
 		told = events.Errorf(events.CodeUnavailable, "the database cannot be opened: check that its directory exists and may be written")
 	case code&0xff == sqlite3.SQLITE_CORRUPT, code&0xff == sqlite3.SQLITE_NOTADB:
-		told = events.Errorf(events.CodeUnavailable, "the database file is damaged; run kanban verify, then restore a backup")
+		told = events.Errorf(events.CodeUnavailable, "the database file is damaged")
+		err = fmt.Errorf("%w: %w", ErrFileDamaged, err)
 	default:
 		return fmt.Errorf("%s: %w", operation, err)
 	}
