@@ -35,7 +35,7 @@ const (
 	dayAgents = 20
 	dayCalls  = dayAgents * 24 * 3600 * 10 / 25
 	// dayPart is the part of them that a usual test makes.
-	dayPart = 48
+	dayPart = 240
 )
 
 // day is a server under a fleet, with followers of its log.
