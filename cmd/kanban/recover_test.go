@@ -395,6 +395,8 @@ func TestRecoverFindsWhatAnyCopyHolds(t *testing.T) {
 	seeds := uint64(200)
 	if testing.Short() {
 		seeds = 13
+	} else if raced() {
+		seeds = 25 // make test runs all of them without the race detector
 	}
 	w := newWreckage(t)
 	t.Run("seeds", func(t *testing.T) {

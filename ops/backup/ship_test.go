@@ -23,8 +23,11 @@ func ship(t testing.TB, db *sqlstore.DB, sink backup.Sink, recipient string) err
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Ship(t.Context()); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // Follow ships once more when it is told to end
+	cancel() // Follow ships once more when it is told to end, and closes
 	if err := s.Follow(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
