@@ -118,12 +118,6 @@ func TestDay(t *testing.T) {
 	d.verify()
 }
 
-// raced reports whether the race detector is in this binary.
-func raced() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
-}
-
 func newDay(t *testing.T, tickets int) *day {
 	t.Helper()
 	dir := t.TempDir()

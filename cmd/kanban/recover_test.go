@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -386,6 +387,12 @@ func (w *wreckage) damaged(seed uint64) (files map[string][]byte, what string) {
 		what += " damaged too"
 	}
 	return files, what
+}
+
+// raced reports whether the race detector is in this binary.
+func raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // Whatever happens to the files: what any copy still holds is in the log
