@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"http/mcp":         {"events", "commands", "readmodel", "http/client"},
 	"ops":              {"events", "commands", "readmodel", "migrations"},
 	"ops/legacy":       {"events", "commands"},
-	"ops/logs":         {},
+	"ops/logs":         {"http"},
 	"ops/machine":      {},
 	"ops/maintain":     {"ops/machine"},
 	"ops/recover":      {"events"},

@@ -112,11 +112,11 @@ func TestObserver(t *testing.T) {
 				s.add("begin %s %s", route, id)
 				return r.Context(), func(status int) { s.add("end %s %d", route, status) }
 			},
-			Done: func(route, method string, status int, took time.Duration, timed bool) {
-				if took < 0 {
-					t.Errorf("%s took %s", route, took)
+			Done: func(r *Request) {
+				if r.Took < 0 {
+					t.Errorf("%s took %s", r.Route, r.Took)
 				}
-				s.add("done %s %q %d timed=%v", method, route, status, timed)
+				s.add("done %s %q %d timed=%v", r.Method, r.Route, r.Status, r.Timed)
 			},
 			Limited: func(scope string) { s.add("limited %s", scope) },
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
@@ -58,21 +57,6 @@ func (s *Server) end(c *call) {
 		c.gin.Abort()
 	}
 	s.observeEnd(c)
-	if s.cfg.OnRequest == nil {
-		return
-	}
-	r := c.gin.Request
-	done := Request{
-		Time: c.start, Peer: c.peer(), Method: r.Method, Path: r.URL.EscapedPath(), Proto: r.Proto,
-		Status: c.gin.Writer.Status(), Bytes: int64(max(c.gin.Writer.Size(), 0)), Took: time.Since(c.start), ID: c.id,
-	}
-	if done.Status == http.StatusOK && c.gin.IsWebsocket() {
-		done.Status = http.StatusSwitchingProtocols // sent past gin
-	}
-	if who := c.principal.Actor; who.ID != 0 {
-		done.Principal = string(who.Kind) + ":" + strconv.FormatInt(who.ID, 10)
-	}
-	s.cfg.OnRequest(&done)
 }
 
 // cors answers browsers of the configured origins. Other origins get a reply

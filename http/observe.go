@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,11 +21,27 @@ type Observer struct {
 	// the request's from then on; end is called with the status. route is the
 	// pattern ("/api/tickets/:id"), "" where none matches.
 	Begin func(r *http.Request, route, requestID string) (ctx context.Context, end func(status int))
-	// Done is told of every reply. timed is false where the time says nothing
-	// about the server: a WebSocket, a stream, MCP, a wait that was asked for.
-	Done func(route, method string, status int, took time.Duration, timed bool)
+	// Done is told of every request after its end, on the request's goroutine.
+	Done func(*Request)
 	// Limited is told of everything that a limit refused: ScopeRequests and so on.
 	Limited func(scope string)
+}
+
+// Request is one that ended, and its reply.
+type Request struct {
+	Time         time.Time
+	Peer         string // its address
+	Principal    string // "human:3", "" where nobody is signed in
+	Method, Path string // the path as it was sent, without the query
+	Route        string // the pattern, "" where none matches
+	Proto        string // "HTTP/1.1"
+	Status       int
+	Bytes        int64 // of the reply's body
+	Took         time.Duration
+	// Timed is false where Took says nothing about the server: a WebSocket, a
+	// stream, MCP, a wait that was asked for.
+	Timed bool
+	ID    string
 }
 
 // observeBegin calls Observer.Begin and returns the context of the request.
@@ -43,7 +60,7 @@ func (s *Server) observeEnd(c *call) {
 	if c.ended == nil && s.cfg.Observer.Done == nil {
 		return
 	}
-	route, status := c.gin.FullPath(), c.gin.Writer.Status()
+	r, route, status := c.gin.Request, c.gin.FullPath(), c.gin.Writer.Status()
 	socket := route == "/ws/connect"
 	if socket && status == http.StatusOK {
 		status = http.StatusSwitchingProtocols // written past gin, which does not know
@@ -54,8 +71,15 @@ func (s *Server) observeEnd(c *call) {
 	if s.cfg.Observer.Done == nil {
 		return
 	}
-	timed := !socket && !c.waits && route != "/mcp" && !strings.HasPrefix(c.gin.Writer.Header().Get("Content-Type"), streamType)
-	s.cfg.Observer.Done(route, c.gin.Request.Method, status, time.Since(c.start), timed)
+	done := Request{
+		Time: c.start, Peer: c.peer(), Method: r.Method, Path: r.URL.EscapedPath(), Route: route, Proto: r.Proto,
+		Status: status, Bytes: int64(max(c.gin.Writer.Size(), 0)), Took: time.Since(c.start), ID: c.id,
+		Timed: !socket && !c.waits && route != "/mcp" && !strings.HasPrefix(c.gin.Writer.Header().Get("Content-Type"), streamType),
+	}
+	if who := c.principal.Actor; who.ID != 0 {
+		done.Principal = string(who.Kind) + ":" + strconv.FormatInt(who.ID, 10)
+	}
+	s.cfg.Observer.Done(&done)
 }
 
 // limited tells that a limit was met.

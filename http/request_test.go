@@ -16,7 +16,7 @@ func TestRequestsAreTold(t *testing.T) {
 	var mu sync.Mutex
 	var told []Request
 	a := newApp(t, func(c *Config, _ *Deps) {
-		c.OnRequest = func(r *Request) {
+		c.Observer.Done = func(r *Request) {
 			mu.Lock()
 			defer mu.Unlock()
 			told = append(told, *r)
@@ -66,7 +66,7 @@ func TestRequestsAreTold(t *testing.T) {
 func TestAWebSocketIsToldAtItsEnd(t *testing.T) {
 	t.Parallel()
 	told := make(chan Request, 10)
-	a := newApp(t, func(c *Config, _ *Deps) { c.OnRequest = func(r *Request) { told <- *r } })
+	a := newApp(t, func(c *Config, _ *Deps) { c.Observer.Done = func(r *Request) { told <- *r } })
 	ws, res, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(a.url, "http")+"/ws/connect", http.Header{"Authorization": {"Bearer " + a.user("ann", true)}})
 	if err != nil {
 		t.Fatal(err)

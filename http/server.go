@@ -24,19 +24,6 @@ import (
 // maxBody bounds every request body.
 const maxBody = 1 << 20
 
-// Request is one that ended, and its reply.
-type Request struct {
-	Time         time.Time
-	Peer         string // its address
-	Principal    string // "human:3", "" where nobody is signed in
-	Method, Path string // the path as it was sent, without the query
-	Proto        string // "HTTP/1.1"
-	Status       int
-	Bytes        int64 // of the reply's body
-	Took         time.Duration
-	ID           string
-}
-
 // Config is how the server listens and what it tells the world.
 type Config struct {
 	// Addr is the address to listen on: "127.0.0.1:18000"; port 0 = any free.
@@ -87,10 +74,8 @@ type Config struct {
 	// Backlog bounds the bytes that may wait for one WebSocket client before it
 	// is told to resume later; 0 = 4 MiB.
 	Backlog int
-	// Log is for what operators should know; OnRequest gets every request after
-	// its end, on the request's goroutine. None when nil.
-	Log       *slog.Logger
-	OnRequest func(*Request)
+	// Log is for what operators should know; none when nil.
+	Log *slog.Logger
 	// Shared keeps snapshots of boards for all processes of the server; nil = this
 	// one alone.
 	Shared SharedReplies

@@ -13,7 +13,7 @@ const shadow = "_shadow"
 
 // needed are the indexes that the projectors themselves look things up by; the
 // others are made when the rows are complete, which is faster. Without one of
-// these a rebuild takes the square of its time (TestKilledRebuildLeavesWholeRows).
+// these a rebuild takes the square of its time (TestRebuildLooksUpByIndex).
 var needed = []string{
 	"idx_tickets_board_id", "idx_comments_ticket_id", "idx_dependencies_depends_on", "idx_stays_ticket_id", "idx_claims_ticket_id",
 }

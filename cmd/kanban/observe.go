@@ -49,7 +49,10 @@ func (s *server) observeCommands() commands.Observer {
 }
 
 func (s *server) observeHTTP() kanbanhttp.Observer {
-	return kanbanhttp.Observer{Begin: s.tracer.HTTP(), Done: s.metrics.Request, Limited: s.metrics.RateLimited}
+	return kanbanhttp.Observer{Begin: s.tracer.HTTP(), Limited: s.metrics.RateLimited, Done: func(r *kanbanhttp.Request) {
+		s.metrics.Request(r.Route, r.Method, r.Status, r.Took, r.Timed)
+		s.logs.Request(r)
+	}}
 }
 
 func (s *server) relayMetrics() metrics.Relay {

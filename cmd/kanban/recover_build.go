@@ -15,6 +15,7 @@ import (
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
 	"github.com/agent-kanban/agent-kanban/ops"
 	"github.com/agent-kanban/agent-kanban/ops/backup"
+	"github.com/agent-kanban/agent-kanban/ops/machine"
 	"github.com/agent-kanban/agent-kanban/ops/recover"
 	"github.com/agent-kanban/agent-kanban/projections"
 )
@@ -54,7 +55,7 @@ func (r *recovery) replace(ctx context.Context) error {
 	if err := r.move(filepath.Join(r.cfg.DataDir, "jetstream"), "jetstream"); err != nil {
 		return err
 	}
-	return errors.Join(r.moveSaved(), syncFolder(r.cfg.DataDir), syncFolder(filepath.Dir(r.path)))
+	return errors.Join(r.moveSaved(), machine.SyncFolder(r.cfg.DataDir), machine.SyncFolder(filepath.Dir(r.path)))
 }
 
 // moveSaved takes away the files of saved events that are in the log now.
@@ -111,14 +112,6 @@ func (r *recovery) saveBeyond(ctx context.Context) error {
 	file := filepath.Join(dir, fmt.Sprintf("events-after-%d.jsonl", r.report.Head.Position))
 	r.report.Files = []string{file}
 	return replaceFile(file, func(w io.Writer) error { return r.scratch.WriteBeyond(ctx, w) })
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // build makes a database of what the plan found, and verifies it.

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
+
+	"github.com/agent-kanban/agent-kanban/ops/machine"
 )
 
 // segmentSize is the length at which a segment of a folder is finished and the
@@ -66,7 +68,7 @@ func (f *Folder) resume() (last link, err error) {
 		}
 		if last.Format == "" {
 			// Not even its first record is whole: it was just begun.
-			err := errors.Join(f.file.Close(), os.Remove(path), syncDir(f.path))
+			err := errors.Join(f.file.Close(), os.Remove(path), machine.SyncFolder(f.path))
 			if f.file = nil; err != nil {
 				return last, err
 			}
@@ -137,7 +139,7 @@ func (f *Folder) append(_ context.Context, l link, record []byte) (err error) {
 	}
 	f.size += int64(len(record))
 	if fresh {
-		return syncDir(f.path)
+		return machine.SyncFolder(f.path)
 	}
 	return nil
 }

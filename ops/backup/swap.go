@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/agent-kanban/agent-kanban/ops/machine"
 )
 
 // pendingName is a file of the data directory that says what a restore was
@@ -81,13 +83,13 @@ func (s *swap) write(dataDir string) error {
 	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
 		return err
 	}
-	if err := errors.Join(syncFile(path+".new"), syncDir(s.Staged)); err != nil {
+	if err := errors.Join(syncFile(path+".new"), machine.SyncFolder(s.Staged)); err != nil {
 		return errors.Join(err, os.Remove(path+".new"))
 	}
 	if err := os.Rename(path+".new", path); err != nil {
 		return err
 	}
-	return syncDir(dataDir)
+	return machine.SyncFolder(dataDir)
 }
 
 // carryOut may be repeated after a crash at any point of it.
@@ -119,7 +121,7 @@ func (s *swap) carryOut(path string) error {
 	if err := os.Remove(path); err != nil {
 		return err
 	}
-	return errors.Join(syncDir(filepath.Dir(path)), os.RemoveAll(s.Staged))
+	return errors.Join(machine.SyncFolder(filepath.Dir(path)), os.RemoveAll(s.Staged))
 }
 
 // do renames, durably: the next move must not survive a power cut that this one
@@ -131,7 +133,7 @@ func (m move) do() error {
 	if err := os.Rename(m.From, m.To); err != nil {
 		return err
 	}
-	return errors.Join(syncDir(filepath.Dir(m.To)), syncDir(filepath.Dir(m.From)))
+	return errors.Join(machine.SyncFolder(filepath.Dir(m.To)), machine.SyncFolder(filepath.Dir(m.From)))
 }
 
 func exists(path string) bool {

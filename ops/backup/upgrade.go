@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/agent-kanban/agent-kanban/ops/machine"
 )
 
 // upgradesKept is how many copies of before an upgrade are kept.
@@ -72,7 +74,7 @@ func (o *Options) beforeUpgrade(ctx context.Context, w *workshop, now time.Time)
 	if err := os.Rename(copied, path); err != nil {
 		return "", err
 	}
-	if err := syncDir(o.Out); err != nil {
+	if err := machine.SyncFolder(o.Out); err != nil {
 		return "", err
 	}
 	for i, file := range old {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/agent-kanban/agent-kanban/events/sqlstore"
+
+	"github.com/agent-kanban/agent-kanban/ops/machine"
 )
 
 // workshop is a folder for what is not finished, beside what will be: on the
@@ -96,15 +98,6 @@ func publish(file, dir string, name Name) (string, error) {
 				return "", err
 			}
 		}
-		return path, syncDir(dir)
+		return path, machine.SyncFolder(dir)
 	}
-}
-
-// syncDir makes the names in a folder survive a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	kanbanhttp "github.com/agent-kanban/agent-kanban/http"
 )
 
 // Logs of one server. Its methods are safe for concurrent use.
@@ -69,23 +71,10 @@ func (l *Logs) each(do func(*file) error) error {
 	return errors.Join(errs...)
 }
 
-// Request is one request and its reply.
-type Request struct {
-	Time         time.Time
-	Peer         string // its address
-	Principal    string // "human:3", "" where nobody is signed in
-	Method, Path string // the path as it was sent, without the query
-	Proto        string // "HTTP/1.1"
-	Status       int
-	Bytes        int64 // of the reply's body
-	Took         time.Duration
-	ID           string
-}
-
 // Request writes a line of access.log, and one of backend.log when the request
 // failed or everything is to be told (level DEBUG). A flood of failures is
 // listed up to 100 a second and then counted.
-func (l *Logs) Request(r *Request) {
+func (l *Logs) Request(r *kanbanhttp.Request) {
 	path, who := field(r.Path), field(r.Principal)
 	line := fmt.Appendf(make([]byte, 0, 256), "%s - %s [%s] \"%s %s %s\" %d %.6f %d %s\n",
 		field(r.Peer), who, r.Time.Format("02/Jan/2006:15:04:05 -0700"), field(r.Method), path, field(r.Proto),

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	kanbanhttp "github.com/agent-kanban/agent-kanban/http"
 )
 
 // open returns logs in a folder of their own, and what they say on standard error.
@@ -80,7 +82,7 @@ func TestWithoutATerminalEverythingIsJSON(t *testing.T) {
 	}
 }
 
-var request = Request{
+var request = kanbanhttp.Request{
 	Time: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC), Peer: "10.0.0.9", Principal: "human:3",
 	Method: "POST", Path: "/api/tickets", Proto: "HTTP/1.1", Status: 201, Bytes: 512, Took: 4321 * time.Microsecond, ID: "r-1",
 }
@@ -90,7 +92,7 @@ func TestAccessLog(t *testing.T) {
 	hostile := request
 	hostile.Path, hostile.Principal, hostile.ID = "/a b\"\n\x1b[31m%0aé", "", ""
 	for name, test := range map[string]struct {
-		request Request
+		request kanbanhttp.Request
 		want    string
 	}{
 		"plain":   {request, `10.0.0.9 - human:3 [04/Mar/2026:05:06:07 +0000] "POST /api/tickets HTTP/1.1" 201 0.004321 512 r-1`},

@@ -41,6 +41,15 @@ func Disk(path string) (Space, error) {
 	return Space{Free: int64(st.Bavail) * size, Total: int64(st.Blocks) * size}, nil
 }
 
+// SyncFolder makes the names in a folder survive a power cut.
+func SyncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
 // Memory of this process, in bytes.
 type Memory struct {
 	RSS  int64 `json:"rss_bytes"`      // in RAM now
