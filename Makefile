@@ -58,7 +58,7 @@ verify: ## Fail when something generated or vendored is stale
 	go vet ./...
 
 vendor: ## Refresh the vendored modules of the web board (needs Node)
-	tools/vendor/vendor.sh
+	tools/ui/vendor.sh
 
 packages: bin/goreleaser ## Build archives, .deb and .rpm into dist/, publishing nothing
 	bin/goreleaser release --snapshot --clean
