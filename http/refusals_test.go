@@ -416,7 +416,7 @@ func TestBrowsers(t *testing.T) {
 	if got := r.header.Get("Access-Control-Allow-Origin"); got != "" {
 		t.Errorf("a foreign origin is allowed: %q", got)
 	}
-	for _, path := range []string{"/", "/setup", "/setup/", "/docs", "/docs/", "/docs/start.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/pages/setup.js", "/pages/page.css"} {
+	for _, path := range []string{"/", "/setup", "/setup/", "/docs", "/docs/", "/docs/start.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/docs/docs.css"} {
 		r := a.do("GET", path, "", "").want(200)
 		csp := r.header.Get("Content-Security-Policy")
 		if !strings.Contains(csp, "script-src 'self'") || strings.Contains(csp, "unsafe") {
