@@ -255,6 +255,25 @@ func TestSocketFollowsAndResumes(t *testing.T) {
 	}
 }
 
+// Whoever has just read a snapshot knows of events that the feed may not have sent
+// yet: that is no reason to begin anew.
+func TestSocketGoesOnFromASnapshot(t *testing.T) {
+	t.Parallel()
+	a := newApp(t)
+	ann := a.user("ann", true)
+	a.do("POST", "/api/boards", ann, `{"name":"Web","key":"WEB"}`).want(201)
+	a.do("POST", "/api/tickets", ann, `{"board_id":"WEB","title":"One"}`).want(201)
+	for i := range 200 {
+		s := a.connect("ann")
+		at := a.do("PATCH", "/api/tickets/WEB-1", ann, fmt.Sprintf(`{"title":"Title %d"}`, i)).want(200).header.Get("Kanban-Position")
+		s.send(`{"type":"subscribe_board","board_id":"WEB","since":` + at + `}`)
+		if f := s.want("subscribed"); !strings.Contains(string(f.Data), `"recovered":true`) {
+			t.Fatalf("round %d: since %s: %s", i, at, f.Data)
+		}
+		s.conn.Close()
+	}
+}
+
 func TestSocketObeysPermissions(t *testing.T) {
 	t.Parallel()
 	a := newApp(t)

@@ -33,7 +33,9 @@ type Feed struct {
 	boards   map[int64]map[*session]*subscription
 	// claimed is the end of the last round: what subscriptions start after.
 	claimed int64
-	stopped bool
+	// advanced is closed when claimed grows, and replaced.
+	advanced chan struct{}
+	stopped  bool
 
 	queue   chan []events.Envelope
 	room    *semaphore.Weighted // bytes that may still be in queue
@@ -72,7 +74,7 @@ func New(cfg Config, deps Deps) (*Feed, error) {
 	}
 	f := &Feed{
 		cfg: cfg, deps: deps, melody: melody.New(), sessions: map[*session]struct{}{},
-		boards: map[int64]map[*session]*subscription{}, queue: make(chan []events.Envelope, queueLength), room: semaphore.NewWeighted(queueBytes),
+		boards: map[int64]map[*session]*subscription{}, advanced: make(chan struct{}), queue: make(chan []events.Envelope, queueLength), room: semaphore.NewWeighted(queueBytes),
 	}
 	m := f.melody
 	m.Config.MaxMessageSize = 64 << 10
@@ -255,6 +257,8 @@ func (f *Feed) deliver(ctx context.Context, round [][]events.Envelope) {
 	// subscription starts after last, and send skips it.
 	f.mu.Lock()
 	f.claimed = last
+	close(f.advanced)
+	f.advanced = make(chan struct{})
 	watched := make(map[int64]bool, len(f.boards))
 	for board := range f.boards {
 		watched[board] = true
@@ -364,6 +368,24 @@ func (f *Feed) subscribe(se *session, board int64) *subscription {
 	}
 	f.boards[board][se] = sub
 	return sub
+}
+
+// reach waits until the rounds have come to a position that the read model already
+// holds: a reader of the read model may know of it before the feed does.
+func (f *Feed) reach(ctx context.Context, pos int64) {
+	for {
+		f.mu.Lock()
+		over, advanced := f.claimed >= pos || f.deps.Watermark.Position() < pos, f.advanced
+		f.mu.Unlock()
+		if over {
+			return
+		}
+		select {
+		case <-advanced:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // unsubscribe takes it out again; it reports whether there was one.

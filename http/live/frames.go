@@ -102,6 +102,9 @@ func (se *session) subscribe(ctx context.Context, in *clientFrame) {
 		fail(err)
 		return
 	}
+	if in.Since != nil {
+		f.reach(ctx, *in.Since)
+	}
 	sub := se.feed.subscribe(se, board)
 	// Only now the role: a change after this finds the session in the index.
 	err = f.await(ctx, sub.after)
