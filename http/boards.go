@@ -45,6 +45,12 @@ type boardPatch struct {
 	MaxClaims   *int               `json:"max_claims,omitempty"`
 }
 
+// ownBoard is a board and what the caller may do there.
+type ownBoard struct {
+	readmodel.Board
+	Role string `json:"role" enum:"pm,agent,viewer,admin" doc:"Yours; an admin may do what a pm may"`
+}
+
 type memberSpec struct {
 	UserID commands.Ref `json:"user_id,omitempty"`
 	User   commands.Ref `json:"user,omitempty" doc:"Name or id"`
@@ -67,7 +73,7 @@ type memberPath struct {
 func (s *Server) boardRoutes() {
 	const tag, base = "boards", "/api/boards"
 	board := readmodel.Board{}
-	register(s, op{method: "GET", path: base, id: "list_boards", summary: "The boards you may see", tag: tag, reply: list[readmodel.Board]{}}, s.listBoards)
+	register(s, op{method: "GET", path: base, id: "list_boards", summary: "The boards you may see, with what is on them, when something last happened, and your role", tag: tag, reply: list[readmodel.BoardItem]{}}, s.listBoards)
 	register(s, op{method: "POST", path: base, id: "create_board", summary: "Make a board; you become its pm", tag: tag, status: http.StatusCreated, reply: board},
 		func(c *call, in *struct{ Body newBoard }) (answer, error) {
 			b := &in.Body
@@ -79,14 +85,21 @@ func (s *Server) boardRoutes() {
 			}
 			return s.write(c, s.boardReply("", true), cmd)
 		})
-	register(s, op{method: "GET", path: base + "/{id}", id: "get_board", summary: "A board with its columns", tag: tag, reply: board},
+	register(s, op{method: "GET", path: base + "/{id}", id: "get_board", summary: "A board with its columns, and your role there", tag: tag, reply: ownBoard{}},
 		func(c *call, in *BoardPath) (answer, error) {
-			id, err := s.readable(c, commands.Ref(in.ID))
+			id, err := s.boardID(c.ctx(), commands.Ref(in.ID))
+			if err != nil {
+				return answer{}, err
+			}
+			who := viewer(c.principal)
+			role, err := s.deps.Queries.Access(c.ctx(), id, who)
 			if err != nil {
 				return answer{}, err
 			}
 			b, err := s.deps.Queries.Board(c.ctx(), strconv.FormatInt(id, 10))
-			return answer{view: b, version: b.Version}, err
+			own := ownBoard{Board: b, Role: who.Standing(role)}
+			// The role is not of the board's version: it may come with the caller.
+			return answer{view: own, version: b.Version, variant: own.Role}, err
 		})
 	register(s, op{method: "PUT", path: base + "/{id}", id: "update_board", summary: "Change what is given", tag: tag, reply: board},
 		func(c *call, in *struct {
