@@ -177,7 +177,7 @@ func TestStrangerSees404(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"", "/tickets", "/columns", "/members", "/snapshot", "/snapshot?at=99", "/snapshot?at=2099-01-01T00:00:00Z", "/diff?from=0"} {
+	for _, path := range []string{"", "/tickets", "/columns", "/members", "/snapshot", "/snapshot?at=99", "/snapshot?at=2099-01-01T00:00:00Z", "/diff?from=0", "/pulse", "/pulse?buckets=10"} {
 		add("GET", "/api/boards/{board}"+path, "")
 	}
 	add("GET", "/api/tickets?board_id={board}", "")

@@ -51,6 +51,7 @@ func TestPlans(t *testing.T) {
 			"SEARCH tickets USING INDEX idx_tickets_lease_holder_id (lease_holder_id>?)",
 		}, true},
 		"last events": {lastEvents, []any{"[1,2]", 9}, []string{"SEARCH e USING INDEX events_stream (stream=? AND version=?)", "SEARCH events USING COVERING INDEX events_stream (stream=?)"}, false},
+		"a version":   {versionMoment, []any{"board-1", 9}, []string{"SEARCH events USING INDEX events_stream (stream=? AND version=?)"}, false},
 		"roles":       {rolesOf, []any{"[1,2]", 9}, []string{"SEARCH m USING PRIMARY KEY (board_id=? AND user_id=?)"}, false},
 		"blockers":    {blockersOf, []any{"[]"}, []string{"SEARCH d USING PRIMARY KEY (ticket_id=?)"}, true},
 	} {
