@@ -130,6 +130,18 @@ func TestRoles(t *testing.T) {
 	}
 	a.do("PUT", "/api/boards/WEB", ann, `{"name":"New"}`, "If-Match: "+tag).want(200)
 	a.do("PUT", "/api/boards/WEB", ann, `{"name":"Newer"}`, "If-Match: "+tag).want(412)
+	// A write answers as a read does, and so does its repeat.
+	for i, who := range []string{ann, root} {
+		body := fmt.Sprintf(`{"description":"By %d"}`, i)
+		wrote := a.do("PUT", "/api/boards/WEB", who, body, "Idempotency-Key: again").want(200)
+		again := a.do("PUT", "/api/boards/WEB", who, body, "Idempotency-Key: again").want(200)
+		read := a.do("GET", "/api/boards/WEB", who, "").want(200)
+		for what, r := range map[string]reply{"the repeat": again, "the read": read} {
+			if r.body != wrote.body || r.header.Get("ETag") != wrote.header.Get("ETag") {
+				t.Errorf("%s gives %s %s, the write gave %s %s", what, r.header.Get("ETag"), r.body, wrote.header.Get("ETag"), wrote.body)
+			}
+		}
+	}
 	// A role that changes is seen although the board was kept.
 	vera := a.users["vera"]
 	kept := a.do("GET", "/api/boards/WEB", vera, "").want(200).header.Get("ETag")
