@@ -3,6 +3,7 @@ package http
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -30,7 +31,7 @@ type actorShare struct {
 	Moved     int              `json:"moved"`
 	Added     int              `json:"added"`
 	Done      int              `json:"done"`
-	Edited    int              `json:"edited"`
+	Edited    int              `json:"edited" doc:"Those it did not add itself"`
 	Commented int              `json:"commented" doc:"Comments"`
 }
 
@@ -185,6 +186,7 @@ func (ta *tally) summary() diffSummary {
 	sum := ta.sum
 	sum.ByActor = []actorShare{}
 	for actor, d := range ta.doers {
+		maps.DeleteFunc(d.tickets[edited], func(ticket int64, _ bool) bool { return d.tickets[added][ticket] })
 		share := actorShare{
 			ID: actor.ID, Name: actor.Name, Kind: actor.Kind, Moved: len(d.tickets[moved]), Added: len(d.tickets[added]),
 			Done: len(d.tickets[done]), Edited: len(d.tickets[edited]), Commented: d.commented,

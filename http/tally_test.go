@@ -44,6 +44,7 @@ func TestMorningReport(t *testing.T) {
 	step(ann, "DELETE", "/api/tickets/6", "")
 	step(ann, "POST", "/api/tickets/8/move", `{"column":"Not Started","before":7}`) // within its column
 	step(ann, "POST", "/api/tickets", fmt.Sprintf(`{"board_id":%d,"title":"T10","column":"Done"}`, id))
+	step(ann, "PATCH", "/api/tickets/10", `{"description":"A new ticket is still being written"}`)
 
 	var d boardDiff
 	r := a.do("GET", "/api/boards/WEB/diff?from="+evening, ann, "").want(200)
