@@ -32,7 +32,8 @@ func (f frame) envelope(t testing.TB) events.Envelope {
 	return e
 }
 
-// socket is a client; next returns frame by frame what comes in messages.
+// socket is a client; next returns frame by frame what comes in messages, but for
+// presence, which comes whenever somebody does.
 type socket struct {
 	t       testing.TB
 	conn    *websocket.Conn
@@ -72,6 +73,15 @@ func (s *socket) send(text string) {
 }
 
 func (s *socket) next() (frame, error) {
+	for {
+		if f, err := s.any(); err != nil || f.Event != "presence" {
+			return f, err
+		}
+	}
+}
+
+// any returns the next frame whatever it is.
+func (s *socket) any() (frame, error) {
 	if len(s.pending) == 0 {
 		_ = s.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 		_, text, err := s.conn.ReadMessage()

@@ -33,6 +33,11 @@ func TestWhoMay(t *testing.T) {
 	}{
 		{all, "GET", "/api/boards/WEB/ready", ""},
 		{all, "GET", "/api/boards/WEB/usage", ""},
+		{all, "GET", "/api/boards/WEB", ""},
+		{all, "GET", "/api/boards/WEB/pulse", ""},
+		{all, "GET", "/api/boards/WEB/diff?from=0", ""},
+		{all, "GET", "/api/boards", ""},
+		{all, "GET", "/api/events?board=WEB&order=desc", ""},
 		{all, "GET", "/api/tickets/1/dependencies", ""},
 		{all, "GET", "/api/tickets/1/usage", ""},
 		{all, "GET", "/api/statistics/boards/WEB/statistics", ""},

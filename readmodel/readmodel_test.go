@@ -115,8 +115,8 @@ func ids[T any](items []T, id func(T) int64) []int64 {
 	return out
 }
 
-func boardID(b readmodel.Board) int64   { return b.ID }
-func ticketID(t readmodel.Ticket) int64 { return t.ID }
+func boardID(b readmodel.BoardItem) int64 { return b.ID }
+func ticketID(t readmodel.Ticket) int64   { return t.ID }
 
 func TestListsShowWhatTheViewerMaySee(t *testing.T) {
 	t.Parallel()
