@@ -44,6 +44,7 @@ type figured struct {
 // course is the course of one ticket over the columns.
 type course struct {
 	done   *time.Time // when it last came to be done; nil = it is not
+	by     int64      // the position at which it did
 	begun  *time.Time // of the work
 	rework []int64    // positions at which it came back
 }
@@ -62,7 +63,7 @@ func courseOf(t *figured, kinds map[int64]events.ColumnKind) course {
 		switch kind {
 		case events.Done:
 			if before != events.Done {
-				c.done = &s.entered
+				c.done, c.by = &s.entered, s.id
 			}
 		case events.Active:
 			begin(s.entered)
@@ -103,6 +104,8 @@ type figures struct {
 	columns  []Column
 	kinds    map[int64]events.ColumnKind
 	tickets  []*figured // by id
+	// gone are the stays of tickets that were deleted.
+	gone map[int64][]stay
 }
 
 const (
@@ -116,7 +119,7 @@ const (
 // goes back must not make an age negative, so asOf is no earlier than anything
 // that it is compared with.
 func (q *Queries) figures(ctx context.Context, tx bun.Tx, board, ticket int64, now time.Time) (*figures, error) {
-	f := &figures{asOf: now.UTC().Truncate(time.Microsecond), kinds: map[int64]events.ColumnKind{}}
+	f := &figures{asOf: now.UTC().Truncate(time.Microsecond), kinds: map[int64]events.ColumnKind{}, gone: map[int64][]stay{}}
 	err := tx.StmtContext(ctx, q.stmt.position).QueryRowContext(ctx).Scan(&f.position) //nolint:sqlclosecheck // ends with the transaction
 	if err != nil {
 		return nil, err
@@ -156,10 +159,6 @@ func (q *Queries) figures(ctx context.Context, tx bun.Tx, board, ticket int64, n
 		if err := scan(&s.id, &s.ticket, &s.column, &entered, &left); err != nil {
 			return err
 		}
-		t := byID[s.ticket]
-		if t == nil {
-			return nil // of a ticket that was deleted
-		}
 		var err error
 		if s.left, err = parseOptional(left); err != nil {
 			return err
@@ -168,6 +167,11 @@ func (q *Queries) figures(ctx context.Context, tx bun.Tx, board, ticket int64, n
 			return err
 		}
 		f.later(s.entered)
+		t := byID[s.ticket]
+		if t == nil {
+			f.gone[s.ticket] = append(f.gone[s.ticket], s)
+			return nil
+		}
 		t.stays = append(t.stays, s)
 		return nil
 	})
@@ -192,9 +196,13 @@ func (q *Queries) figures(ctx context.Context, tx bun.Tx, board, ticket int64, n
 		t.claims = append(t.claims, c)
 		return parseInto(&t.claims[len(t.claims)-1].at, at)
 	})
+	inOrder := func(a, b stay) int { return cmp.Compare(a.id, b.id) }
 	for _, t := range f.tickets {
-		slices.SortFunc(t.stays, func(a, b stay) int { return cmp.Compare(a.id, b.id) })
+		slices.SortFunc(t.stays, inOrder)
 		slices.SortFunc(t.claims, func(a, b claim) int { return cmp.Compare(a.id, b.id) })
+	}
+	for _, stays := range f.gone {
+		slices.SortFunc(stays, inOrder)
 	}
 	return f, err
 }
