@@ -287,6 +287,15 @@ type line struct {
 	deltas []int64 // of each bucket
 }
 
+// seen reports whether there was ever a ticket at the end of a bucket.
+func (l *line) seen() bool {
+	n := l.before
+	return slices.ContainsFunc(l.deltas, func(delta int64) bool {
+		n += delta
+		return n != 0
+	})
+}
+
 // counts is the cumulative flow diagram: each ticket adds one to a column where it
 // comes and takes one away where it leaves.
 func (w *flowing) counts(out *Flow) {
@@ -319,7 +328,7 @@ func (w *flowing) counts(out *Flow) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(lines)) {
 		l := lines[id]
-		if _, here := w.kinds[id]; here || l.before == 0 && !slices.ContainsFunc(l.deltas, func(n int64) bool { return n != 0 }) {
+		if _, here := w.kinds[id]; here || !l.seen() {
 			continue
 		}
 		c, known := w.known[id]
