@@ -42,7 +42,7 @@ type Flow struct {
 	From         time.Time        `json:"from"`
 	To           time.Time        `json:"to"`
 	Bucket       string           `json:"bucket" enum:"hour,day,week"`
-	Columns      []FlowColumn     `json:"columns" doc:"In the order of the board; behind them those that were removed since and held tickets in the range"`
+	Columns      []FlowColumn     `json:"columns" doc:"In the order of the board; behind them those that were removed since and had tickets at the end of a bucket"`
 	Cumulative   []FlowCounts     `json:"cumulative"`
 	WIP          []FlowWIP        `json:"wip"`
 	Throughput   []FlowThroughput `json:"throughput"`
