@@ -46,7 +46,14 @@ func TestPlans(t *testing.T) {
 		"claims of all":   {fmt.Sprintf(ticketClaims, "board_id = ?"), []any{1}, []string{"SEARCH claims USING INDEX idx_claims_board_id (board_id=?)"}, false},
 		"claims, one":     {fmt.Sprintf(ticketClaims, "ticket_id = ?"), []any{1}, []string{"SEARCH claims USING INDEX idx_claims_ticket_id (ticket_id=?)"}, false},
 		"stays of column": {finishedStays, []any{1, 1}, []string{"SEARCH s USING INDEX idx_stays_board_id (board_id=? AND column_id=?)", "SEARCH t USING INTEGER PRIMARY KEY (rowid=?)"}, false},
-		"blockers":        {blockersOf, []any{"[]"}, []string{"SEARCH d USING PRIMARY KEY (ticket_id=?)"}, true},
+		"flow, frame": {flowFrame, []any{1, 1}, []string{
+			"SEARCH e USING INDEX events_frame (board_id=? AND rowid<?)", "SEARCH r USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN",
+		}, false},
+		"flow, titles": {flowTitles, []any{"[]"}, []string{"SEARCH tickets USING INTEGER PRIMARY KEY (rowid=?)"}, false},
+		"flow, actors": {flowActors, []any{"[]"}, []string{"SEARCH events USING INTEGER PRIMARY KEY (rowid=?)"}, false},
+		"flow, users":  {flowUsers, []any{"[]"}, []string{"SEARCH users USING INTEGER PRIMARY KEY (rowid=?)"}, false},
+		"flow, usage":  {flowUsage, []any{1, "", ""}, []string{"SEARCH usage USING INDEX idx_usage_board_id (board_id=?)"}, false},
+		"blockers":     {blockersOf, []any{"[]"}, []string{"SEARCH d USING PRIMARY KEY (ticket_id=?)"}, true},
 	} {
 		rows, err := db.Reader().QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+c.text, c.args...)
 		if err != nil {
