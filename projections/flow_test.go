@@ -487,3 +487,68 @@ func TestFlowAgreesWithAWalkOverTheLog(t *testing.T) {
 		}
 	}
 }
+
+// TestFlowOfTicketsThatComeBack: a deleted ticket comes back elsewhere, archived,
+// or not at all, because what came back was redacted.
+func TestFlowOfTicketsThatComeBack(t *testing.T) {
+	t.Parallel()
+	db, s := open(t), newScript()
+	ctx := t.Context()
+	add := func(ticket int64, fact events.Event) *events.Envelope {
+		s.now = s.now.Truncate(time.Hour).Add(time.Hour)
+		return s.add(t, 1, ticket, fact)
+	}
+	back := func(ticket, column int64, archived bool) *events.Envelope {
+		f := ticketCreated(ticket)
+		f.ColumnID, f.Column = column, "x"
+		return add(ticket, events.TicketRecovered{TicketCreated: f, Archived: archived, CreatedAt: epoch, ColumnEnteredAt: epoch})
+	}
+	add(0, defaultBoard())                                     // 10
+	add(1, ticketCreated(1))                                   // 11
+	add(2, ticketCreated(2))                                   // 12
+	add(3, ticketCreated(3))                                   // 13
+	add(1, events.TicketDeleted{})                             // 14
+	add(2, events.TicketDeleted{})                             // 15
+	add(3, events.TicketDeleted{})                             // 16
+	back(1, 2, false)                                          // 17: in progress
+	back(2, 1, true)                                           // 18
+	redact(back(3, 1, false))                                  // 19
+	add(2, events.TicketRestored{ColumnID: 3, Column: "Done"}) // 20
+	contain(t, ctx, db, s.log)
+	q, err := readmodel.New(ctx, db.Reader())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	query, now := readmodel.FlowQuery{Bucket: "hour"}, s.now.Truncate(time.Hour).Add(time.Hour)
+	got, err := q.BoardFlow(ctx, 1, query, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var counts [][]int64
+	for _, c := range got.Cumulative {
+		counts = append(counts, c.Counts)
+	}
+	want := [][]int64{
+		{0, 0, 0},
+		{1, 0, 0},
+		{2, 0, 0},
+		{3, 0, 0},
+		{2, 0, 0},
+		{1, 0, 0},
+		{0, 0, 0},
+		{0, 1, 0},
+		{0, 1, 0},
+		{0, 1, 0},
+		{0, 1, 1},
+	}
+	if diff := gocmp.Diff(want, counts); diff != "" {
+		t.Errorf("by hand (-want +got):\n%s", diff)
+	}
+	w := walk(t, s.log)
+	n := &naive{walked: w, log: s.log, board: w.line.Boards()[0], now: now}
+	got.Forecast = readmodel.FlowForecast{SampleDays: got.Forecast.SampleDays, DoneDays: got.Forecast.DoneDays, PerDay: got.Forecast.PerDay, Items: got.Forecast.Items}
+	if diff := gocmp.Diff(n.tell(t, query), got, near); diff != "" {
+		t.Errorf("(-walk +rows):\n%s", diff)
+	}
+}
