@@ -104,8 +104,6 @@ type figures struct {
 	columns  []Column
 	kinds    map[int64]events.ColumnKind
 	tickets  []*figured // by id
-	// gone are the stays of tickets that were deleted.
-	gone map[int64][]stay
 }
 
 const (
@@ -119,7 +117,7 @@ const (
 // goes back must not make an age negative, so asOf is no earlier than anything
 // that it is compared with.
 func (q *Queries) figures(ctx context.Context, tx bun.Tx, board, ticket int64, now time.Time) (*figures, error) {
-	f := &figures{asOf: now.UTC().Truncate(time.Microsecond), kinds: map[int64]events.ColumnKind{}, gone: map[int64][]stay{}}
+	f := &figures{asOf: now.UTC().Truncate(time.Microsecond), kinds: map[int64]events.ColumnKind{}}
 	err := tx.StmtContext(ctx, q.stmt.position).QueryRowContext(ctx).Scan(&f.position) //nolint:sqlclosecheck // ends with the transaction
 	if err != nil {
 		return nil, err
@@ -159,6 +157,10 @@ func (q *Queries) figures(ctx context.Context, tx bun.Tx, board, ticket int64, n
 		if err := scan(&s.id, &s.ticket, &s.column, &entered, &left); err != nil {
 			return err
 		}
+		t := byID[s.ticket]
+		if t == nil {
+			return nil // of a ticket that was deleted
+		}
 		var err error
 		if s.left, err = parseOptional(left); err != nil {
 			return err
@@ -167,11 +169,6 @@ func (q *Queries) figures(ctx context.Context, tx bun.Tx, board, ticket int64, n
 			return err
 		}
 		f.later(s.entered)
-		t := byID[s.ticket]
-		if t == nil {
-			f.gone[s.ticket] = append(f.gone[s.ticket], s)
-			return nil
-		}
 		t.stays = append(t.stays, s)
 		return nil
 	})
@@ -196,15 +193,33 @@ func (q *Queries) figures(ctx context.Context, tx bun.Tx, board, ticket int64, n
 		t.claims = append(t.claims, c)
 		return parseInto(&t.claims[len(t.claims)-1].at, at)
 	})
-	inOrder := func(a, b stay) int { return cmp.Compare(a.id, b.id) }
 	for _, t := range f.tickets {
-		slices.SortFunc(t.stays, inOrder)
+		slices.SortFunc(t.stays, func(a, b stay) int { return cmp.Compare(a.id, b.id) })
 		slices.SortFunc(t.claims, func(a, b claim) int { return cmp.Compare(a.id, b.id) })
 	}
-	for _, stays := range f.gone {
-		slices.SortFunc(stays, inOrder)
-	}
 	return f, err
+}
+
+const goneStays = `SELECT id, ticket_id, column_id, entered_at, left_at FROM stays WHERE ticket_id IN (SELECT value FROM json_each(?)) ORDER BY id`
+
+// gone reads the stays of tickets that figures leave out, because they were
+// deleted.
+func (f *figures) gone(ctx context.Context, tx bun.Tx, ids []int64) (map[int64][]stay, error) {
+	stays := map[int64][]stay{}
+	err := eachRow(ctx, tx, goneStays, idList(ids), func(scan func(...any) error) (err error) {
+		var s stay
+		var entered string
+		var left sql.NullString
+		if err := scan(&s.id, &s.ticket, &s.column, &entered, &left); err != nil {
+			return err
+		}
+		if s.left, err = parseOptional(left); err != nil {
+			return err
+		}
+		stays[s.ticket] = append(stays[s.ticket], s)
+		return parseInto(&stays[s.ticket][len(stays[s.ticket])-1].entered, entered)
+	})
+	return stays, err
 }
 
 func (f *figures) later(times ...time.Time) {

@@ -63,6 +63,7 @@ type flowing struct {
 	made    time.Time            // when the board was
 	known   map[int64]FlowColumn // every column that ever was
 	turns   map[int64][]turn     // of each ticket, in order
+	deleted map[int64][]stay     // of tickets that are not there any more
 	courses []course             // of tickets
 
 	from, to time.Time
@@ -156,10 +157,8 @@ func (w *flowing) read(ctx context.Context, tx bun.Tx) error {
 		var fact events.Event
 		if data.Valid {
 			e.Data = []byte(data.String)
-			if fact, err = e.Payload(); errors.Is(err, events.ErrUnknownType) {
+			if fact, err = e.Payload(); err != nil {
 				continue // no row has it either
-			} else if err != nil {
-				return err
 			}
 		}
 		if ticket == 0 {
@@ -178,7 +177,18 @@ func (w *flowing) read(ctx context.Context, tx bun.Tx) error {
 	for _, c := range w.columns {
 		w.known[c.ID] = FlowColumn{ID: c.ID, Name: c.Name, Kind: c.Kind}
 	}
-	return rows.Err()
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	var gone []int64
+	for ticket, turns := range w.turns {
+		deleted := slices.ContainsFunc(turns, func(t turn) bool { return t.kind == events.TypeTicketDeleted })
+		if _, there := slices.BinarySearchFunc(w.tickets, ticket, func(t *figured, id int64) int { return cmp.Compare(t.id, id) }); deleted && !there {
+			gone = append(gone, ticket)
+		}
+	}
+	w.deleted, err = w.gone(ctx, tx, gone)
+	return err
 }
 
 // structure keeps what a column was when it was last heard of.
@@ -319,7 +329,7 @@ func (w *flowing) counts(out *Flow) {
 	for _, t := range w.tickets {
 		follow(t.stays, w.turns[t.id], add)
 	}
-	for ticket, stays := range w.gone {
+	for ticket, stays := range w.deleted {
 		follow(stays, w.turns[ticket], add)
 	}
 	out.Columns = []FlowColumn{}
