@@ -42,6 +42,8 @@ func TestWhoMay(t *testing.T) {
 		{all, "GET", "/api/tickets/1/usage", ""},
 		{all, "GET", "/api/statistics/boards/WEB/statistics", ""},
 		{all, "GET", "/api/statistics/boards/WEB/performance", ""},
+		{all, "GET", "/api/statistics/boards/WEB/flow", ""},
+		{all, "GET", "/api/statistics/boards/WEB/flow?format=csv", ""},
 		{all, "GET", "/api/statistics/tickets/1/statistics", ""},
 		{all, "GET", "/api/agents", ""},
 		{all, "GET", "/api/agents/bot", ""},

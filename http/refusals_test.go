@@ -191,6 +191,9 @@ func TestStrangerSees404(t *testing.T) {
 	add("GET", "/api/history/tickets/{ticket}/transitions", "")
 	add("GET", "/api/statistics/boards/{board}/statistics", "")
 	add("GET", "/api/statistics/boards/{board}/performance", "")
+	for _, query := range []string{"", "?format=csv&table=scatter", "?from=nonsense", "?bucket=nonsense"} {
+		add("GET", "/api/statistics/boards/{board}/flow"+query, "")
+	}
 	add("GET", "/api/statistics/tickets/{ticket}/statistics", "")
 	add("GET", "/api/tickets/{ticket}", "")
 	add("GET", "/api/comments/ticket/{ticket}", "")

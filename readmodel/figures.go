@@ -44,6 +44,7 @@ type figured struct {
 // course is the course of one ticket over the columns.
 type course struct {
 	done   *time.Time // when it last came to be done; nil = it is not
+	by     int64      // the position at which it did
 	begun  *time.Time // of the work
 	rework []int64    // positions at which it came back
 }
@@ -62,7 +63,7 @@ func courseOf(t *figured, kinds map[int64]events.ColumnKind) course {
 		switch kind {
 		case events.Done:
 			if before != events.Done {
-				c.done = &s.entered
+				c.done, c.by = &s.entered, s.id
 			}
 		case events.Active:
 			begin(s.entered)
@@ -197,6 +198,28 @@ func (q *Queries) figures(ctx context.Context, tx bun.Tx, board, ticket int64, n
 		slices.SortFunc(t.claims, func(a, b claim) int { return cmp.Compare(a.id, b.id) })
 	}
 	return f, err
+}
+
+const goneStays = `SELECT id, ticket_id, column_id, entered_at, left_at FROM stays WHERE ticket_id IN (SELECT value FROM json_each(?)) ORDER BY id`
+
+// gone reads the stays of tickets that figures leave out, because they were
+// deleted.
+func (f *figures) gone(ctx context.Context, tx bun.Tx, ids []int64) (map[int64][]stay, error) {
+	stays := map[int64][]stay{}
+	err := eachRow(ctx, tx, goneStays, idList(ids), func(scan func(...any) error) (err error) {
+		var s stay
+		var entered string
+		var left sql.NullString
+		if err := scan(&s.id, &s.ticket, &s.column, &entered, &left); err != nil {
+			return err
+		}
+		if s.left, err = parseOptional(left); err != nil {
+			return err
+		}
+		stays[s.ticket] = append(stays[s.ticket], s)
+		return parseInto(&stays[s.ticket][len(stays[s.ticket])-1].entered, entered)
+	})
+	return stays, err
 }
 
 func (f *figures) later(times ...time.Time) {

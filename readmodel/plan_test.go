@@ -54,6 +54,14 @@ func TestPlans(t *testing.T) {
 		"a version":   {versionMoment, []any{"board-1", 9}, []string{"SEARCH events USING INDEX events_stream (stream=? AND version=?)"}, false},
 		"roles":       {rolesOf, []any{"[1,2]", 9}, []string{"SEARCH m USING PRIMARY KEY (board_id=? AND user_id=?)"}, false},
 		"blockers":    {blockersOf, []any{"[]"}, []string{"SEARCH d USING PRIMARY KEY (ticket_id=?)"}, true},
+		"flow, frame": {flowFrame, []any{1, 1}, []string{
+			"SEARCH e USING INDEX events_frame (board_id=? AND rowid<?)", "SEARCH r USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN",
+		}, false},
+		"flow, deleted": {goneStays, []any{"[]"}, []string{"SEARCH stays USING INDEX idx_stays_ticket_id (ticket_id=?)"}, true},
+		"flow, titles":  {flowTitles, []any{"[]"}, []string{"SEARCH tickets USING INTEGER PRIMARY KEY (rowid=?)"}, false},
+		"flow, actors":  {flowActors, []any{"[]"}, []string{"SEARCH events USING INTEGER PRIMARY KEY (rowid=?)"}, false},
+		"flow, users":   {flowUsers, []any{"[]"}, []string{"SEARCH users USING INTEGER PRIMARY KEY (rowid=?)"}, false},
+		"flow, usage":   {flowUsage, []any{1, "", ""}, []string{"SEARCH usage USING INDEX idx_usage_board_id (board_id=?)"}, false},
 	} {
 		rows, err := db.Reader().QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+c.text, c.args...)
 		if err != nil {
