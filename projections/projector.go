@@ -23,8 +23,8 @@ type UpdateFunc func(ctx context.Context, fn func(ctx context.Context, tx *sql.T
 type Projector interface {
 	// Name is the view's name.
 	Name() string
-	// Tables are those it alone writes to (but for what dependencies keep in
-	// tickets).
+	// Tables are those it alone writes to (but for what comments and dependencies
+	// keep in tickets).
 	Tables() []string
 	// Apply changes the rows by one event. An error means that this event cannot
 	// be applied, or that the database failed.
