@@ -62,6 +62,9 @@ func fromTimeline(t fataler, log []events.Envelope) folded {
 			if k.Archived {
 				out.Archived = append(out.Archived, k)
 			}
+			if n := int64(len(line.Comments(k.ID))); k.CommentCount != n {
+				t.Fatalf("ticket %d has %d comments and says %d", k.ID, n, k.CommentCount)
+			}
 		}
 	}
 	for id := range mentioned(log) {

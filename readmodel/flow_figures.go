@@ -93,7 +93,7 @@ func flowInvalid(field, reason string) error {
 func (q *Queries) BoardFlow(ctx context.Context, board int64, query FlowQuery, now time.Time) (Flow, error) {
 	var out Flow
 	err := q.view(ctx, func(tx bun.Tx) error {
-		f, err := q.figures(ctx, tx, board, 0, now)
+		f, err := q.figures(ctx, tx, board, now)
 		if err != nil {
 			return err
 		}
@@ -537,7 +537,7 @@ func (w *flowing) work() {
 			}
 		}
 		for _, position := range w.courses[n].rework {
-			i, found := slices.BinarySearchFunc(t.stays, position, func(s stay, p int64) int { return cmp.Compare(s.id, p) })
+			i, found := slices.BinarySearchFunc(t.stays, position, func(s stay, p int64) int { return cmp.Compare(s.position, p) })
 			if last := lastBefore(t.claims, position); found && last != nil && w.within(begun(t.stays, i)) {
 				w.agent(last.user, last.name).Rework++
 			}
