@@ -62,7 +62,7 @@ func (q *Queries) Pulse(ctx context.Context, board int64, buckets int) (Pulse, e
 		if err := tx.Tx.QueryRowContext(ctx, lastVersion, stream, p.Position).Scan(&p.Total); err != nil {
 			return err
 		}
-		stmt, err := tx.Tx.PrepareContext(ctx, versionMoment)
+		stmt, err := tx.PrepareContext(ctx, versionMoment)
 		if err != nil {
 			return err
 		}

@@ -81,17 +81,17 @@ func TestGather(t *testing.T) {
 		for range 100 {
 			stir()
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		synctest.Wait()
 		if told < 1 || told > 2 { // the signal may come while the first is waited for
 			t.Errorf("a burst was told of %d times", told)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		told = 0
 		for range 1000 {
 			stir()
-			time.Sleep(10 * time.Millisecond)
+			<-time.After(10 * time.Millisecond)
 		}
 		synctest.Wait()
 		if told < 30 || told > 40 {
