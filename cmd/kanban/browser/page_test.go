@@ -158,6 +158,7 @@ const ROLES = {
 const nameOf = (el) => el.getAttribute('aria-label') ?? ([...(el.labels ?? [])].map((l) => l.textContent).join(' ') || el.textContent || el.title || el.placeholder || '');
 const find = (role, name = '', root = document) => [...root.querySelectorAll(ROLES[role] ?? role)].filter((el) => seen(el) && nameOf(el).includes(name));
 const column = (name) => [...document.querySelectorAll('section.column')].find((el) => el.querySelector('h2').textContent === name);
+const live = () => document.querySelector('.live')?.className === 'live live';
 const card = (key) => [...document.querySelectorAll('article.card')].find((el) => el.querySelector('.key').textContent === key);
 const keys = (name) => [...column(name).querySelectorAll('article.card .key')].map((el) => el.textContent);
 `
@@ -296,7 +297,7 @@ func (p *tab) as(u *user, path string) {
 func (p *tab) onBoard(u *user, b board) {
 	p.t.Helper()
 	p.as(u, "/boards/"+b.Key)
-	p.wait("document.querySelector('.live.live') && document.querySelectorAll('section.column').length === %s", len(b.Columns))
+	p.wait("live() && document.querySelectorAll('section.column').length === %s", len(b.Columns))
 }
 
 // nameOf a test's own board: keys are unique on a server.

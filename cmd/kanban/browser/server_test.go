@@ -64,7 +64,7 @@ func (s *server) begin(t testing.TB) {
 	cmd := exec.Command(program, "serve", "--json")
 	cmd.Dir = s.dir
 	cmd.Env = append(cmd.Environ(), "DATA_DIR="+s.dir, "PORT="+port, "HOST=127.0.0.1", "LOG_LEVEL=warn",
-		"RATE_LIMIT_REQUESTS_PER_MINUTE=0", "AGENT_COMMANDS_PER_MINUTE=0")
+		"RATE_LIMIT_REQUESTS_PER_MINUTE=0", "AGENT_COMMANDS_PER_MINUTE=0", "TRUSTED_PROXIES=127.0.0.1")
 	s.log = &bytes.Buffer{}
 	cmd.Stderr = s.log
 	out, err := cmd.StdoutPipe()
@@ -158,6 +158,8 @@ func (u *user) call(method, path string, body, out any) {
 	if u.access != "" {
 		req.Header.Set("Authorization", "Bearer "+u.access)
 	}
+	// Few accounts may be registered from one address.
+	req.Header.Set("X-Forwarded-For", fmt.Sprintf("192.0.2.%d", len(u.name)*16+int(u.name[0]%16)))
 	res, err := client.Do(req)
 	if err != nil {
 		u.t.Fatal(err)
@@ -204,13 +206,27 @@ func (u *user) login() {
 }
 
 type board struct {
-	ID      int64  `json:"id"`
-	Key     string `json:"key"`
-	Columns []struct {
-		ID   int64  `json:"id"`
-		Name string `json:"name"`
-		Kind string `json:"kind"`
-	} `json:"columns"`
+	ID      int64    `json:"id"`
+	Key     string   `json:"key"`
+	Columns []column `json:"columns"`
+}
+
+type column struct {
+	ID       int64  `json:"id"`
+	Name     string `json:"name"`
+	Kind     string `json:"kind"`
+	WIPLimit *int   `json:"wip_limit"`
+}
+
+// limit sets the WIP limit of the column with a name.
+func (u *user) limit(b board, name string, n int) {
+	u.t.Helper()
+	for i := range b.Columns {
+		if b.Columns[i].Name == name {
+			b.Columns[i].WIPLimit = &n
+		}
+	}
+	u.call("PUT", fmt.Sprintf("/api/boards/%d/columns", b.ID), b.Columns, nil)
 }
 
 type ticket struct {
