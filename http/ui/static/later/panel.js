@@ -111,6 +111,7 @@ export default function Panel({ store, ticket: ref }) {
   useEffect(() => {
     (keep ? at.current.querySelector(`[data-keep="${keep}"]`) ?? at.current : at.current).focus();
     keep = null;
+    document.querySelector(`.card[data-ticket="${id}"]`)?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   }, []);
   useEffect(() => () => focusCard(id), [id]);
   useEffect(() => {

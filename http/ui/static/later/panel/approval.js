@@ -22,8 +22,11 @@ export function wants(column, ticket, columns) {
   return list;
 }
 
+// ahead are the columns that a ticket has yet to enter.
+const ahead = (ticket, columns) => columns.slice(columns.findIndex((c) => c.id === ticket.column_id) + 1);
+
 function Gates({ ticket, columns }) {
-  const gates = columns.filter((c) => c.id !== ticket.column_id).map((c) => ({ column: c, list: wants(c, ticket, columns) })).filter((g) => g.list.length);
+  const gates = ahead(ticket, columns).map((c) => ({ column: c, list: wants(c, ticket, columns) })).filter((g) => g.list.length);
   return gates.map(({ column, list }) => html`<p class="row wrap small" key=${column.id}><span class="soft">${t('panel.gate', { column: column.name })}</span>
     ${list.map((w) => html`<span key=${w.name} class="tag gate ${w.met ? 'green' : 'amber'}"><${Icon} name=${w.met ? 'check' : 'close'} label=${t(w.met ? 'panel.gate_met' : 'panel.gate_unmet')} />${w.name}</span>`)}</p>`);
 }
@@ -48,7 +51,7 @@ export function Approval({ store, model, ticket, may, board }) {
   const { approval } = ticket;
   const wanted = Boolean(approval) || columns.some((c) => c.policy.approval);
   const last = useLastHolder(store, ticket, may.manage && wanted);
-  const gates = columns.some((c) => c.id !== ticket.column_id && wants(c, ticket, columns).length);
+  const gates = ahead(ticket, columns).some((c) => wants(c, ticket, columns).length);
   if (!wanted && !gates) return null;
   const own = ticket.assignee === me.value.username || ticket.lease?.holder_id === me.value.id || last === me.value.id;
   const close = () => { asking.value = null; };
@@ -56,17 +59,18 @@ export function Approval({ store, model, ticket, may, board }) {
   const { key, version } = ticket;
   const [colour, icon] = STATES[approval?.state] ?? [];
   const open = approval?.state !== 'approved';
+  const started = columns.find((c) => c.id === ticket.column_id)?.kind !== 'backlog';
   return html`<${Section} title=${t('panel.approval')} className=${approval?.state === 'requested' ? 'asked' : ''}>
     ${approval
     ? html`<p class="row wrap"><span class="tag ${colour} gate"><${Icon} name=${icon} />${t(`panel.approval_${approval.state}`, { name: approval.by })}</span><${When} at=${approval.at} /></p>
       ${approval.note && html`<blockquote class="note"><${Markdown} text=${approval.note} board=${board} /></blockquote>`}`
-    : wanted && html`<p class="soft">${t('panel.approval_none')}</p>`}
+    : wanted && started && html`<p class="soft">${t('panel.approval_none')}</p>`}
     <${Gates} ticket=${ticket} columns=${columns} />
     ${wanted && open && html`<div class="row wrap">
-      ${may.manage && !own && html`<button class=${approval?.state === 'requested' ? 'main' : ''} onClick=${() => { asking.value = 'approve'; }}><${Icon} name="approval" />${t('panel.approve')}</button>`}
-      ${may.manage && approval?.state !== 'rejected' && html`<button onClick=${() => { asking.value = 'reject'; }}>${t('panel.reject')}</button>`}
-      ${may.change && approval?.state !== 'requested' && html`<button onClick=${() => { asking.value = 'ask'; }}>${t('panel.approval_ask')}</button>`}
-      ${may.manage && own && html`<span class="soft small">${t('panel.own_work')}</span>`}
+      ${may.manage && !own && (approval || started) && html`<button class=${approval?.state === 'requested' ? 'main' : ''} onClick=${() => { asking.value = 'approve'; }}><${Icon} name="approval" />${t('panel.approve')}</button>`}
+      ${may.manage && approval?.state === 'requested' && html`<button onClick=${() => { asking.value = 'reject'; }}>${t('panel.reject')}</button>`}
+      ${may.change && approval?.state !== 'requested' && started && html`<button onClick=${() => { asking.value = 'ask'; }}>${t('panel.approval_ask')}</button>`}
+      ${may.manage && own && (approval || started) && html`<span class="soft small">${t('panel.own_work')}</span>`}
       ${!may.manage && may.comment && approval?.state === 'requested' && html`<span class="soft small">${t('panel.not_pm')}</span>`}</div>`}
     ${asking.value === 'ask' && html`<${NoteDialog} title=${t('panel.approval_ask_title', { key })} lead=${t('panel.approval_ask_lead')} action=${t('panel.approval_ask')}
       submit=${({ note }) => send('/request-approval', { note }, 'panel.asked_done')} onClose=${close} />`}

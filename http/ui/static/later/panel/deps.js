@@ -131,7 +131,7 @@ export function Dependencies({ store, model, ticket, may, board }) {
   const any = list.depends_on.length + list.dependents.length > 0;
   const drawn = graph.value && any ? component(model, ticket) : null;
   const side = any && html`<button class="quiet" aria-expanded=${graph.value} onClick=${() => { graph.value = !graph.value; }}><${Icon} name="flow" />${t('panel.graph')}</button>`;
-  return html`<${Section} title=${t('panel.depends')} side=${side}>
+  return html`<${Section} title=${t('panel.depends')} side=${side} bare=${!any && !adding.value}>
     ${list.depends_on.length > 0 && html`<h4 class="soft small">${t('panel.waits_for')}</h4><ul class="bare">${list.depends_on.map((x) => html`<${Related} key=${x.key} x=${x} board=${board} waiting remove=${may.change && (() => remove(x))} />`)}</ul>`}
     ${list.dependents.length > 0 && html`<h4 class="soft small">${t('panel.waited_by')}</h4><ul class="bare">${list.dependents.map((x) => html`<${Related} key=${x.key} x=${x} board=${board} />`)}</ul>`}
     ${drawn && html`<${Graph} graph=${drawn} ticket=${ticket} board=${board} />`}

@@ -119,7 +119,7 @@ function Labels({ store, model, ticket, may }) {
     ${shown.length < ticket.labels.length && html`<button class="link small" onClick=${() => { all.value = true; }}>${t('panel.labels_all', { n: ticket.labels.length })}</button>`}
     ${!ticket.labels.length && !may.change && html`<span class="soft">${t('app.nothing')}</span>`}
     ${may.change && (adding.value
-    ? html`<span><input ref=${at} class="label-input" maxlength="50" list="panel-labels" aria-label=${t('panel.label_add')} placeholder=${t('panel.label_add')} onKeyDown=${keys} onChange=${add} /><datalist id="panel-labels">${known.value.filter((l) => !ticket.labels.includes(l)).map((l) => html`<option key=${l} value=${l} />`)}</datalist></span>`
+    ? html`<span><input ref=${at} class="label-input" maxlength="50" list="panel-labels" aria-label=${t('panel.label_add')} placeholder=${t('panel.label_add')} onKeyDown=${keys} onBlur=${() => { add(); adding.value = false; }} /><datalist id="panel-labels">${known.value.filter((l) => !ticket.labels.includes(l)).map((l) => html`<option key=${l} value=${l} />`)}</datalist></span>`
     : html`<button type="button" class="quiet label-add" aria-label=${t('panel.label_add')} title=${t('panel.label_add')} onClick=${open}><${Icon} name="add" />${ticket.labels.length ? '' : t('panel.label_add')}</button>`)}
   </span>`;
 }
@@ -132,16 +132,25 @@ const day = (at) => {
 
 // A date that is picked means the end of that day where the person is.
 function Due({ store, ticket, may }) {
+  const adding = useSignal(false);
+  const at = useRef();
+  useEffect(() => {
+    if (adding.value) at.current?.focus();
+  }, [adding.value]);
   const { due_at: due, key } = ticket;
   const done = store.live.value.board.value.columns.some((c) => c.id === ticket.column_id && c.kind === 'done');
   const late = due && !done && new Date(due) < now.value;
   const when = due && html`<span class=${late ? 'late small' : 'soft small'} title=${exact(due)}>${ago(due, now.value)}${late && ` · ${t('panel.overdue')}`}</span>`;
   if (!may.change) return when;
+  if (!due && !adding.value) return html`<span><button class="quiet due-add" onClick=${() => { adding.value = true; }}><${Icon} name="due" />${t('panel.due_add')}</button></span>`;
   const pick = (e) => {
     if (!e.target.value || (due && e.target.value === day(due))) return;
     const at = new Date(`${e.target.value}T23:59:00`).toISOString();
     change(store, ticket, { body: { due_at: at }, fields: { due_at: at }, text: t('panel.due_done', { key, time: exact(at) }) });
   };
-  const clear = () => change(store, ticket, { body: { due_at: null }, fields: { due_at: null }, text: t('panel.due_cleared', { key }) });
-  return html`<span class="row wrap"><input type="date" aria-label=${t('panel.due')} value=${due ? day(due) : ''} onChange=${pick} />${when}${due && html`<${Tool} icon="close" label=${t('panel.due_clear')} run=${clear} />`}</span>`;
+  const clear = () => {
+    adding.value = false;
+    change(store, ticket, { body: { due_at: null }, fields: { due_at: null }, text: t('panel.due_cleared', { key }) });
+  };
+  return html`<span class="row wrap"><input ref=${at} type="date" aria-label=${t('panel.due')} value=${due ? day(due) : ''} onChange=${pick} />${when}${due && html`<${Tool} icon="close" label=${t('panel.due_clear')} run=${clear} />`}</span>`;
 }

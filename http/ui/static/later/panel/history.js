@@ -81,7 +81,7 @@ const nameOf = (actor) => (actor.kind === 'system' ? t('history.system') : actor
 function Line({ line }) {
   const long = line.body && (line.body.length > 160 || line.body.split('\n').length > 3);
   return html`<div class="happened"><${Icon} name=${line.icon} /><div><span>${line.text}</span>
-    ${line.from !== undefined && line.from !== null && html` <span class="tag value" dir="auto">${line.from}</span> <span aria-hidden="true">→</span><span class="unseen">→</span>`}
+    ${line.from !== undefined && line.from !== null && html` <span class="tag value" dir="auto">${line.from}</span> →`}
     ${line.to !== undefined && html` <span class="tag value" dir="auto">${line.to}</span>`}
     ${line.note && html` <span class="soft small">${line.note}</span>`}
     ${line.body && (long ? html`<details><summary class="soft">${line.body.slice(0, 120).trim()}…</summary><p class="quoted" dir="auto">${line.body}</p></details>` : html`<p class="quoted" dir="auto">${line.body}</p>`)}</div></div>`;

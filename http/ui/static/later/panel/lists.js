@@ -50,15 +50,15 @@ export function Checklist({ store, ticket, may }) {
     i < items.length - 1 && { label: t('panel.item_down'), icon: 'down', run: () => move(i, 1) },
     { label: t('panel.item_remove'), icon: 'trash', danger: true, run: () => set(items.filter((x) => x !== item), t('panel.item_removed', { key: ticket.key })) },
   ]} />`;
-  return html`<${Section} title=${t('panel.checklist')} note=${items.length ? t('panel.checklist_done', { done, n: items.length }) : ''}>
+  return html`<${Section} title=${t('panel.checklist')} bare=${!items.length && !adding.value} note=${items.length ? t('panel.checklist_done', { done, n: items.length }) : ''}>
     ${items.length > 0 && html`<span class="meter" aria-hidden="true"><span style=${{ width: `${(100 * done) / items.length}%` }}></span></span>`}
-    <ul class="bare checklist">${items.map((item, i) => html`<li key=${item.id} class="row">
+    ${items.length > 0 && html`<ul class="bare checklist">${items.map((item, i) => html`<li key=${item.id} class="row">
       ${editing.value === item.id
     ? html`<input ref=${input} class="grow" maxlength="500" defaultValue=${item.text} aria-label=${t('panel.item_text')} dir="auto" onKeyDown=${keys(() => reword(item), () => { editing.value = 0; })} onBlur=${() => reword(item)} />`
-    : html`<label class="row grow ${item.done ? 'soft' : ''}"><input type="checkbox" checked=${item.done} disabled=${!may.change || item.id < 0} onChange=${() => tick(item)} /><span dir="auto">${item.text}</span></label>${may.manage && item.id > 0 && menu(item, i)}`}</li>`)}</ul>
+    : html`<label class="row grow ${item.done ? 'soft' : ''}"><input type="checkbox" checked=${item.done} disabled=${!may.change || item.id < 0} onChange=${() => tick(item)} /><span dir="auto">${item.text}</span></label>${may.manage && item.id > 0 && menu(item, i)}`}</li>`)}</ul>`}
     ${may.change && (adding.value
     ? html`<div class="row"><input ref=${input} class="grow" maxlength="500" aria-label=${t('panel.item_add')} placeholder=${t('panel.item_add')} dir="auto" onKeyDown=${keys(add, () => { adding.value = false; })} /><button onClick=${add}>${t('board.add_submit')}</button><button class="quiet" onClick=${() => { adding.value = false; }}>${t('app.close')}</button></div>`
-    : html`<button class="quiet add-part" onClick=${() => { editing.value = 0; adding.value = true; }}><${Icon} name="add" />${t('panel.item_add')}</button>`)}<//>`;
+    : html`<button class="quiet add-part" onClick=${() => { editing.value = 0; adding.value = true; }}><${Icon} name="add" />${t(items.length ? 'panel.item_add' : 'panel.checklist_add')}</button>`)}<//>`;
 }
 
 const KINDS = ['link', 'commit', 'test_output', 'note'];
@@ -130,8 +130,8 @@ export function Evidence({ store, ticket, may, board }) {
     adding.value = false;
   };
   const hint = t(`panel.hint_${kind.value}`);
-  return html`<${Section} title=${t('panel.evidence')} note=${ticket.evidence.length || ''}>
-    <ul class="bare stack">${ticket.evidence.map((e) => html`<${Piece} key=${e.id} ticket=${ticket} evidence=${e} may=${may} board=${board} />`)}</ul>
+  return html`<${Section} title=${t('panel.evidence')} bare=${!ticket.evidence.length && !adding.value} note=${ticket.evidence.length || ''}>
+    ${ticket.evidence.length > 0 && html`<ul class="bare stack">${ticket.evidence.map((e) => html`<${Piece} key=${e.id} ticket=${ticket} evidence=${e} may=${may} board=${board} />`)}</ul>`}
     ${may.change && (adding.value
     ? html`<form ref=${form} class="stack" onSubmit=${add} onKeyDown=${leave}><select aria-label=${t('panel.evidence_kind')} value=${kind.value} onChange=${(e) => { kind.value = e.target.value; }}>${KINDS.map((k) => html`<option key=${k} value=${k}>${t(`panel.kind_${k}`)}</option>`)}</select>
       ${kind.value === 'link' || kind.value === 'commit'

@@ -34,7 +34,10 @@ const RULES = {
 export function render(text, board) {
   const fragment = DOMPurify.sanitize(marked.parse(text), RULES);
   for (const a of fragment.querySelectorAll('a')) {
-    if (!a.hasAttribute('href')) continue;
+    if (!a.hasAttribute('href')) {
+      a.replaceWith(...a.childNodes);
+      continue;
+    }
     a.rel = 'noopener noreferrer';
     if (a.origin !== location.origin) a.target = '_blank';
   }

@@ -1,11 +1,13 @@
 // Small parts that the sections of the panel share.
-import { html, useRef, useSignal } from '../../vendor/preact.js';
+import { html, useEffect, useRef, useSignal } from '../../vendor/preact.js';
 import { Dialog, Face, Icon } from '../../lib/parts.js';
 import { ago, exact, refusal, t } from '../../lib/strings.js';
 import { now } from '../../board/store.js';
 
-// Section is a part of the ticket under its heading; side stands at its right.
-export function Section({ title, note, side, children, className = '' }) {
+// Section is a part of the ticket under its heading; side stands at its right. bare is
+// one that has nothing yet but the button to add something.
+export function Section({ title, note, side, children, className = '', bare }) {
+  if (bare) return html`<section class="part only-add" aria-label=${title}>${children}</section>`;
   return html`<section class="part ${className}" aria-label=${title}><div class="row part-head"><h3>${title}</h3>${note && html`<span class="soft small number">${note}</span>`}${side && html`<span class="row spread">${side}</span>`}</div>${children}</section>`;
 }
 
@@ -25,6 +27,7 @@ export const Tool = ({ icon, label, run, ...more }) => html`<button type="button
 export function NoteDialog({ title, lead, label, required, action, danger, submit, onClose, children, bare }) {
   const form = useRef();
   const busy = useSignal(false);
+  useEffect(() => form.current.querySelector('textarea')?.focus(), []);
   const send = (event) => {
     event.preventDefault();
     if (busy.value) return;
@@ -36,7 +39,7 @@ export function NoteDialog({ title, lead, label, required, action, danger, submi
   return html`<${Dialog} title=${title} onClose=${onClose}><form ref=${form} class="stack" onSubmit=${send} onKeyDown=${(e) => { if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) form.current.requestSubmit(); }}>
     ${lead && html`<p>${lead}</p>`}
     ${children}
-    ${!bare && html`<label class="field"><span>${label ?? t('panel.note_optional')}</span><textarea name="note" rows="3" maxlength="2000" required=${required} autofocus dir="auto"></textarea></label>`}
+    ${!bare && html`<label class="field"><span>${label ?? t('panel.note_optional')}</span><textarea name="note" rows="3" maxlength="2000" required=${required} dir="auto"></textarea></label>`}
     <div class="row"><button class=${danger ? 'danger' : 'main'}>${action}</button><button type="button" class="quiet" onClick=${onClose}>${t('app.cancel')}</button></div>
   </form><//>`;
 }

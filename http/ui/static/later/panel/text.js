@@ -57,11 +57,14 @@ export function Writer({ name, base, label, board, rows = 4, placeholder, action
         onInput=${(e) => keep(name, { ...(draft(name).peek() ?? { base }), text: e.target.value })}></textarea>`}
     <div class="row wrap"><button type="button" class="main" disabled=${busy} onClick=${() => submit(text)}>${action}</button>
       ${onLeave && html`<button type="button" class="quiet" onClick=${onLeave}>${t('app.cancel')}</button>`}
-      <span class="row spread writer-tabs">${tab(false, t('panel.write'))}${tab(true, t('panel.preview'))}</span></div>
+      ${(onLeave || text) && html`<span class="row spread writer-tabs">${tab(false, t('panel.write'))}${tab(true, t('panel.preview'))}</span>`}</div>
     ${hint && html`<p class="soft hint">${hint}</p>`}</div>`;
 }
 
-// marked splits two texts into lines and says which of them differ.
+const AROUND = 2;
+
+// marked splits a text into lines and says which of them differ from another text;
+// most of what is the same is left out.
 function marked(text, other) {
   const a = text.split('\n');
   const b = other.split('\n');
@@ -69,7 +72,12 @@ function marked(text, other) {
   while (head < a.length && head < b.length && a[head] === b[head]) head++;
   let tail = 0;
   while (tail < a.length - head && tail < b.length - head && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail++;
-  return a.map((line, i) => ({ line, differs: i >= head && i < a.length - tail }));
+  const from = Math.max(0, head - AROUND);
+  const to = Math.min(a.length, a.length - tail + AROUND);
+  const list = a.slice(from, to).map((line, i) => ({ line, differs: i + from >= head && i + from < a.length - tail }));
+  if (from > 0) list.unshift({ line: '…' });
+  if (to < a.length) list.push({ line: '…' });
+  return list;
 }
 
 const Lines = ({ text, other }) => html`<div class="lines" dir="auto">${text === '' ? html`<span class="soft">${t('panel.empty_text')}</span>` : marked(text, other).map((x, i) => (x.differs ? html`<mark key=${i}>${x.line || '\u00a0'}</mark>` : html`<span key=${i}>${x.line || '\u00a0'}</span>`))}</div>`;
@@ -91,6 +99,14 @@ function useSaving({ store, ticket, field }) {
   const editing = useSignal(false);
   const busy = useSignal(false);
   const conflict = useSignal(null);
+  const changer = useRef(null); // who changed the text last, as far as it was seen
+  useEffect(() => {
+    const heard = (events) => {
+      changer.current = events.findLast((e) => e.ticket_id === ticket.id && e.data?.[field] !== undefined)?.actor.name ?? changer.current;
+    };
+    store.listeners.add(heard);
+    return () => store.listeners.delete(heard);
+  }, [ticket.id]);
   const done = () => {
     keep(name, null);
     conflict.value = null;
@@ -105,7 +121,7 @@ function useSaving({ store, ticket, field }) {
     busy.value = true;
     try {
       const { newer, by } = await saveText(store, ticket.id, field, text, base);
-      if (newer) conflict.value = { text: newer[field], by };
+      if (newer) conflict.value = { text: newer[field], by: by ?? changer.current };
       else done();
     } catch (err) {
       complain(err); // the draft stays
@@ -143,7 +159,7 @@ export function Text({ store, ticket, may, field, what, board }) {
   const unsaved = may.change && kept && kept.text !== text && html`<p class="notice"><span>${t('panel.draft')}</span><button class="spread" onClick=${begin}>${t('panel.draft_go_on')}</button><button class="quiet" onClick=${done}>${t('panel.discard')}</button></p>`;
   if (!text) {
     if (!may.change) return null;
-    return html`<section class="part" aria-label=${title}>${unsaved || html`<span ref=${opener}><button class="quiet add-part" onClick=${begin}><${Icon} name="add" />${t('panel.add_text', { what })}</button></span>`}</section>`;
+    return html`<section class="part only-add" aria-label=${title}>${unsaved || html`<span ref=${opener}><button class="quiet add-part" onClick=${begin}><${Icon} name="add" />${t('panel.add_text', { what })}</button></span>`}</section>`;
   }
   return html`<${Section} title=${title} side=${may.change && edit}>${unsaved}<${Markdown} text=${text} board=${board} /><//>`;
 }

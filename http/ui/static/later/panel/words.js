@@ -46,12 +46,12 @@ function updated(fact, older) {
 }
 
 function labels(now, was) {
-  if (was === undefined) return [{ icon: 'edit', text: t('history.labels', { list: now.join(', ') || t('app.nothing') }) }];
+  if (was === undefined) return [{ icon: 'edit', text: t('history.labels'), to: now.join(', ') || t('app.nothing') }];
   const added = now.filter((l) => !was?.includes(l));
   const removed = (was ?? []).filter((l) => !now.includes(l));
   const lines = [];
-  if (added.length) lines.push({ icon: 'edit', text: t('history.labels_added', { list: added.join(', ') }) });
-  if (removed.length) lines.push({ icon: 'edit', text: t('history.labels_removed', { list: removed.join(', ') }) });
+  if (added.length) lines.push({ icon: 'edit', text: t('history.labels_added'), to: added.join(', ') });
+  if (removed.length) lines.push({ icon: 'edit', text: t('history.labels_removed'), to: removed.join(', ') });
   return lines.length ? lines : [{ icon: 'edit', text: t('history.labels_order') }];
 }
 
