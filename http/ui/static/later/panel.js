@@ -43,7 +43,8 @@ function useFound(store, ref) {
   if (!here) model.revision.value; // it may come
   if (here) seen.current = here;
   useEffect(() => {
-    if (past || here) return undefined;
+    if (here) away.value = { state: 'loading' };
+    if (past || here || away.peek().by) return undefined;
     let there = true;
     const ask = async () => {
       try {
@@ -54,7 +55,7 @@ function useFound(store, ref) {
         else model.put(ticket.id, ticket);
       } catch (err) {
         if (!there) return;
-        if (err.status === 404) away.value = { state: seen.current || issued(model, ref) ? 'deleted' : 'missing', by: away.peek().by };
+        if (err.status === 404) away.value = { state: seen.current || issued(model, ref) ? 'deleted' : 'missing' };
         else away.value = { state: 'failed', problem: err };
       }
     };

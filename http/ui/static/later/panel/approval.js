@@ -60,7 +60,7 @@ export function Approval({ store, model, ticket, may, board }) {
   const [colour, icon] = STATES[approval?.state] ?? [];
   const open = approval?.state !== 'approved';
   const started = columns.find((c) => c.id === ticket.column_id)?.kind !== 'backlog';
-  return html`<${Section} title=${t('panel.approval')} className=${approval?.state === 'requested' ? 'asked' : ''}>
+  return html`<${Section} title=${t(approval || (wanted && started) ? 'panel.approval' : 'panel.gates')} className=${approval?.state === 'requested' ? 'asked' : ''}>
     ${approval
     ? html`<p class="row wrap"><span class="tag ${colour} gate"><${Icon} name=${icon} />${t(`panel.approval_${approval.state}`, { name: approval.by })}</span><${When} at=${approval.at} /></p>
       ${approval.note && html`<blockquote class="note"><${Markdown} text=${approval.note} board=${board} /></blockquote>`}`

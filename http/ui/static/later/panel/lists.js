@@ -1,11 +1,10 @@
 // The checklist and the evidence of a ticket.
 import { html, useEffect, useRef, useSignal } from '../../vendor/preact.js';
-import { get, newKey, post } from '../../lib/api.js';
-import { complain, Icon, Menu } from '../../lib/parts.js';
+import { Icon, Menu } from '../../lib/parts.js';
+import { me } from '../../lib/session.js';
 import { t } from '../../lib/strings.js';
-import { last, undoable } from '../../board/actions.js';
 import { change } from './change.js';
-import { NoteDialog, Section, Tool, When } from './parts.js';
+import { Section, Tool, When } from './parts.js';
 import { Markdown } from './text.js';
 
 export function Checklist({ store, ticket, may }) {
@@ -63,48 +62,20 @@ export function Checklist({ store, ticket, may }) {
 
 const KINDS = ['link', 'commit', 'test_output', 'note'];
 
-// step finds the command that added a piece of evidence, and what else it did.
-async function step(ticket, evidence) {
-  const found = (await get(`/api/events?ticket=${ticket.id}&type=evidence_added&limit=1000`)).items.findLast((e) => e.data?.evidence_id === evidence.id);
-  if (!found) return null;
-  const { items } = await get(`/api/events?board=${ticket.board_id}&after=${Math.max(0, found.position - 101)}&limit=201`);
-  return { key: found.command_id, others: items.filter((e) => e.command_id === found.command_id && e.position !== found.position) };
-}
-
-function Piece({ ticket, evidence, may, board }) {
-  const asking = useSignal(null);
-  // There is no command that removes evidence: what added it is taken back.
-  const undo = async (found) => {
-    try {
-      const key = newKey();
-      await post(`/api/commands/${found.key}/undo`, undefined, { key });
-      last.value = { key, text: '' };
-      undoable(t('undone'), key);
-    } catch (err) {
-      complain(err);
-    }
-  };
-  const remove = async () => {
-    try {
-      const found = await step(ticket, evidence);
-      if (!found) complain({ detail: t('panel.evidence_unknown') });
-      else if (found.others.length) asking.value = found;
-      else undo(found);
-    } catch (err) {
-      complain(err);
-    }
-  };
+function Piece({ store, ticket, evidence, may, board }) {
+  const mine = evidence.by === me.value.username;
+  const remove = () => change(store, ticket, {
+    method: 'DELETE', path: `/evidence/${evidence.id}`, fields: { evidence: ticket.evidence.filter((x) => x !== evidence) }, text: t('panel.evidence_removed', { key: ticket.key }),
+  });
   const short = evidence.text.slice(0, 60);
   const body = {
-    link: () => html`<a class="evidence-text" href=${evidence.text} target="_blank" rel="noopener noreferrer">${evidence.text}</a>`,
+    link: () => /^https?:/i.test(evidence.text) && html`<a class="evidence-text" href=${evidence.text} target="_blank" rel="noopener noreferrer">${evidence.text}</a>`,
     commit: () => html`<code class="evidence-text">${evidence.text}</code>`,
     test_output: () => (evidence.text.split('\n').length > 8 ? html`<details><summary>${evidence.text.trim().split('\n').at(-1)}</summary><pre>${evidence.text}</pre></details>` : html`<pre>${evidence.text}</pre>`),
     note: () => html`<${Markdown} text=${evidence.text} board=${board} />`,
   }[evidence.kind] ?? (() => html`<span class="evidence-text">${evidence.text}</span>`);
   return html`<li class="evidence"><div class="row"><span class="tag">${t(`panel.kind_${evidence.kind}`)}</span><span class="soft small cut" dir="auto">${evidence.by}</span><${When} at=${evidence.at} />
-    ${may.change && html`<span class="spread"><${Tool} icon="trash" label=${t('panel.evidence_remove', { text: short })} run=${remove} /></span>`}</div>${body()}
-    ${asking.value && html`<${NoteDialog} title=${t('panel.evidence_remove_title')} lead=${t('panel.evidence_remove_lead', { list: asking.value.others.map((e) => e.type.replaceAll('_', ' ')).join(', ') })} bare danger action=${t('history.undo')}
-      submit=${() => undo(asking.peek())} onClose=${() => { asking.value = null; }} />`}</li>`;
+    ${may.change && (mine || may.manage) && html`<span class="spread"><${Tool} icon="trash" label=${t('panel.evidence_remove', { text: short })} run=${remove} /></span>`}</div>${body()}</li>`;
 }
 
 export function Evidence({ store, ticket, may, board }) {
@@ -131,7 +102,7 @@ export function Evidence({ store, ticket, may, board }) {
   };
   const hint = t(`panel.hint_${kind.value}`);
   return html`<${Section} title=${t('panel.evidence')} bare=${!ticket.evidence.length && !adding.value} note=${ticket.evidence.length || ''}>
-    ${ticket.evidence.length > 0 && html`<ul class="bare stack">${ticket.evidence.map((e) => html`<${Piece} key=${e.id} ticket=${ticket} evidence=${e} may=${may} board=${board} />`)}</ul>`}
+    ${ticket.evidence.length > 0 && html`<ul class="bare stack">${ticket.evidence.map((e) => html`<${Piece} key=${e.id} store=${store} ticket=${ticket} evidence=${e} may=${may} board=${board} />`)}</ul>`}
     ${may.change && (adding.value
     ? html`<form ref=${form} class="stack" onSubmit=${add} onKeyDown=${leave}><select aria-label=${t('panel.evidence_kind')} value=${kind.value} onChange=${(e) => { kind.value = e.target.value; }}>${KINDS.map((k) => html`<option key=${k} value=${k}>${t(`panel.kind_${k}`)}</option>`)}</select>
       ${kind.value === 'link' || kind.value === 'commit'

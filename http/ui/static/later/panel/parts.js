@@ -24,7 +24,7 @@ export const Tool = ({ icon, label, run, ...more }) => html`<button type="button
 
 // NoteDialog asks for a note before something is done; submit gets the note and the
 // values of the other fields of the form.
-export function NoteDialog({ title, lead, label, required, action, danger, submit, onClose, children, bare }) {
+export function NoteDialog({ title, lead, label, required, action, submit, onClose, children }) {
   const form = useRef();
   const busy = useSignal(false);
   useEffect(() => form.current.querySelector('textarea')?.focus(), []);
@@ -39,7 +39,7 @@ export function NoteDialog({ title, lead, label, required, action, danger, submi
   return html`<${Dialog} title=${title} onClose=${onClose}><form ref=${form} class="stack" onSubmit=${send} onKeyDown=${(e) => { if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) form.current.requestSubmit(); }}>
     ${lead && html`<p>${lead}</p>`}
     ${children}
-    ${!bare && html`<label class="field"><span>${label ?? t('panel.note_optional')}</span><textarea name="note" rows="3" maxlength="2000" required=${required} dir="auto"></textarea></label>`}
-    <div class="row"><button class=${danger ? 'danger' : 'main'}>${action}</button><button type="button" class="quiet" onClick=${onClose}>${t('app.cancel')}</button></div>
+    <label class="field"><span>${label ?? t('panel.note_optional')}</span><textarea name="note" rows="3" maxlength="2000" required=${required} dir="auto"></textarea></label>
+    <div class="row"><button class="main">${action}</button><button type="button" class="quiet" onClick=${onClose}>${t('app.cancel')}</button></div>
   </form><//>`;
 }

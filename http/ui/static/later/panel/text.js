@@ -202,6 +202,6 @@ export function Title({ store, ticket, may }) {
     return html`<h2 id="panel-title" class="panel-title"><textarea ref=${at} rows="2" maxlength="200" aria-label=${t('panel.title')} dir="auto" disabled=${busy.value} value=${draft(name).value?.text ?? ticket.title}
       onInput=${(e) => keep(name, { ...draft(name).peek(), text: e.target.value.replaceAll('\n', ' ') })} onKeyDown=${keys} onBlur=${() => submit(false)}></textarea></h2>`;
   }
-  return html`<div class="row title-row"><h2 id="panel-title" class="panel-title" dir="auto" onDblClick=${may.change ? begin : undefined}>${ticket.title}</h2>
+  return html`<span class="key number phone-only">${ticket.key}</span><div class="row title-row"><h2 id="panel-title" class="panel-title" dir="auto" onDblClick=${may.change ? begin : undefined}>${ticket.title}</h2>
     ${may.change && html`<button ref=${opener} type="button" class="quiet square" aria-label=${t('panel.edit_title')} title=${t('panel.edit_title')} onClick=${begin}><${Icon} name="edit" /></button>`}</div>`;
 }
