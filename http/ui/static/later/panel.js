@@ -100,6 +100,40 @@ function focusCard(id) {
   });
 }
 
+// useFocusKept gives the focus to what stands nearest where the element that had it is
+// gone: a form that was sent, an item that was removed.
+function useFocusKept(at) {
+  useEffect(() => {
+    const el = at.current;
+    const controls = 'button:not(:disabled), a[href], input:not(:disabled), select, textarea';
+    let path = [];
+    let timer = 0;
+    const track = (e) => {
+      path = [];
+      for (let x = e.target; x && x !== el; x = x.parentElement) path.push(x);
+    };
+    const mend = () => {
+      if (!path.length || path[0].isConnected || document.activeElement !== document.body) return;
+      const host = path.find((x) => x.isConnected);
+      const near = host?.closest('.part, .props, .step');
+      path = [];
+      (near && (host.querySelector(controls) ?? near.querySelector(controls)) || el).focus();
+    };
+    // Views that move the focus themselves do so after they are drawn.
+    const observer = new MutationObserver(() => {
+      clearTimeout(timer);
+      if (path.length && !path[0].isConnected) timer = setTimeout(mend, 80);
+    });
+    el.addEventListener('focusin', track);
+    observer.observe(el, { childList: true, subtree: true });
+    return () => {
+      clearTimeout(timer);
+      observer.disconnect();
+      el.removeEventListener('focusin', track);
+    };
+  }, []);
+}
+
 export default function Panel({ store, ticket: ref }) {
   const found = useFound(store, ref);
   const { ticket, model, state } = found;
@@ -127,16 +161,19 @@ export default function Panel({ store, ticket: ref }) {
     document.addEventListener('keydown', keys);
     return () => document.removeEventListener('keydown', keys);
   }, []);
+  const body = useRef();
+  useEffect(() => { body.current.scrollTop = 0; }, [tab]);
+  useFocusKept(at);
   const archived = state === 'archived';
   const can = (what) => !archived && store.can(what, ticket);
   const may = { change: can('change'), comment: can('comment'), manage: can('manage'), claim: can('claim'), restore: store.can('manage') };
   const shown = state === 'here' || archived;
   return html`<section class="panel" ref=${at} tabindex="-1" aria-label=${t('panel.label', { key })}>
     <${Bar} store=${store} model=${model} ticket=${shown ? ticket : null} name=${key} board=${board} may=${may} archived=${archived} close=${close} />
-    <div class="panel-body" key=${tab}>
+    <div class="panel-body" ref=${body}>
       ${state === 'here' && store.past.value && html`<p class="notice">${t('panel.past')}</p>`}
       ${archived && html`<p class="notice"><${Icon} name="archive" /><span>${t('panel.archived')}</span>${may.restore && html`<button class="spread" onClick=${() => restore(store, ticket)}>${t('panel.restore')}</button>`}</p>`}
-      ${shown ? html`<${Title} store=${store} ticket=${ticket} may=${may} /><${Tabs} tab=${tab} /><div id="panel-${tab}" class="panel-page" role="tabpanel" aria-labelledby="tab-${tab}">${tab === 'history'
+      ${shown ? html`<${Title} store=${store} ticket=${ticket} may=${may} /><${Tabs} tab=${tab} /><div key=${tab} id="panel-${tab}" class="panel-page" role="tabpanel" aria-labelledby="tab-${tab}">${tab === 'history'
     ? html`<${History} store=${store} model=${model} ticket=${ticket} />`
     : html`<${Work} store=${store} model=${model} ticket=${ticket} may=${may} board=${board} />`}</div>`
     : html`<${Away} found=${found} store=${store} name=${key} />`}
@@ -169,7 +206,7 @@ function Tabs({ tab }) {
     requestAnimationFrame(() => document.getElementById(`tab-${name}`)?.focus());
   };
   return html`<div class="tabs" ref=${at} role="tablist" aria-label=${t('panel.tabs')} onKeyDown=${keys}>${TABS.map((name) => html`<button key=${name} id="tab-${name}" role="tab" aria-selected=${tab === name} aria-controls=${tab === name ? `panel-${name}` : undefined} tabindex=${tab === name ? 0 : -1}
-    onClick=${() => { pick(name); requestAnimationFrame(() => document.getElementById(`tab-${name}`)?.focus()); }}>${t(`panel.${name}`)}</button>`)}</div>`;
+    onClick=${() => pick(name)}>${t(`panel.${name}`)}</button>`)}</div>`;
 }
 
 const restore = (store, ticket) => change(store, ticket, { method: 'POST', path: '/restore', body: {}, text: t('panel.restored_done', { key: ticket.key }) });

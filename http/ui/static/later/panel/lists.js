@@ -14,6 +14,7 @@ export function Checklist({ store, ticket, may }) {
   const items = ticket.checklist;
   useEffect(() => {
     if (adding.value || editing.value) input.current?.focus();
+    if (editing.value) input.current?.select();
   }, [adding.value, editing.value]);
   if (!items.length && !may.change) return null;
   const done = items.filter((x) => x.done).length;
@@ -29,6 +30,7 @@ export function Checklist({ store, ticket, may }) {
     set([...items, { id: -items.length - 1, text, done: false }]);
   };
   const reword = (item) => {
+    if (editing.peek() !== item.id || !input.current) return; // Enter was first, and then the focus left
     const text = input.current.value.trim();
     editing.value = 0;
     if (text && text !== item.text) set(items.map((x) => (x === item ? { ...x, text } : x)));

@@ -140,6 +140,11 @@ export function Text({ store, ticket, may, field, what, board }) {
   const opener = useRef();
   const text = ticket[field];
   const kept = draft(name).value;
+  const began = useRef(false);
+  useEffect(() => {
+    if (began.current && !editing.value && document.activeElement === document.body) opener.current?.querySelector('button')?.focus();
+    began.current = editing.value;
+  }, [editing.value]);
   const begin = () => {
     if (!kept) keep(name, { text, base: text });
     editing.value = true;
@@ -147,7 +152,6 @@ export function Text({ store, ticket, may, field, what, board }) {
   const leave = () => {
     if (draft(name).peek()?.text === draft(name).peek()?.base) keep(name, null);
     editing.value = false;
-    requestAnimationFrame(() => opener.current?.querySelector('button')?.focus());
   };
   const title = t(`panel.${field}`);
   const edit = html`<span ref=${opener}><${Tool} icon="edit" label=${t('panel.edit', { what })} run=${begin} /></span>`;
