@@ -94,10 +94,11 @@ function neighbours(model, ticket) {
 
 // focusCard gives the focus back to where the ticket is on the board.
 function focusCard(id) {
-  requestAnimationFrame(() => {
-    if (document.querySelector('.panel') || (document.activeElement && document.activeElement !== document.body)) return;
-    (document.querySelector(`.card[data-ticket="${id}"]`) ?? document.querySelector('.columns'))?.focus();
-  });
+  const to = (selector) => () => {
+    if (!document.querySelector('.panel') && document.activeElement === document.body) document.querySelector(selector)?.focus();
+  };
+  requestAnimationFrame(to(`.card[data-ticket="${id}"]`));
+  setTimeout(to('.columns'), 200); // the card is not drawn, or no longer there
 }
 
 // useFocusKept gives the focus to what stands nearest where the element that had it is
@@ -156,6 +157,7 @@ export default function Panel({ store, ticket: ref }) {
     const keys = (e) => {
       if (e.key !== 'Escape' || e.defaultPrevented || document.querySelector('dialog[open]')) return;
       if (e.target !== document.body && !at.current.contains(e.target)) return;
+      e.preventDefault();
       close();
     };
     document.addEventListener('keydown', keys);

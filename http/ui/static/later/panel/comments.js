@@ -13,12 +13,13 @@ import { Markdown, Writer } from './text.js';
 
 const PAGES_AT_ONCE = 3;
 
-async function then(ticket, position) {
-  let list = [];
+// spoken are all events about the comments of a ticket.
+async function spoken(ticket) {
+  const list = [];
   for (let after = 0; ;) {
     const { items, next_cursor: next } = await get(`/api/events?ticket=${ticket.id}&type=comment_added,comment_updated,comment_deleted&after=${after}&limit=1000`);
-    for (const e of items) if (e.position <= position) list = foldComments(list, e);
-    if (!next || items.at(-1)?.position > position) return list;
+    list.push(...items);
+    if (!next) return list;
     after = Number(next);
   }
 }
@@ -26,8 +27,9 @@ async function then(ticket, position) {
 function useComments(store, ticket) {
   const state = useSignal({ list: null, cursor: null, total: 0 });
   const failed = useSignal(null);
-  const past = store.past.value;
-  const position = past ? past.position.value : 0;
+  const told = useSignal([]);
+  const past = Boolean(store.past.value);
+  const position = past ? store.past.value.position.value : 0;
   const merge = (items) => {
     const have = new Map(items.map((c) => [c.id, c]));
     for (const c of state.peek().list ?? []) have.set(c.id, c);
@@ -47,8 +49,9 @@ function useComments(store, ticket) {
     }
   };
   useEffect(() => {
-    if (position) {
-      then(ticket, position).then((list) => { state.value = { list, cursor: null, total: list.length }; }, (err) => { failed.value = err; });
+    if (past) {
+      // Time may run: the events are asked for once.
+      spoken(ticket).then((list) => { told.value = list; }, (err) => { failed.value = err; });
       return undefined;
     }
     state.value = { list: null, cursor: null, total: 0 };
@@ -65,7 +68,11 @@ function useComments(store, ticket) {
     };
     store.listeners.add(heard);
     return () => store.listeners.delete(heard);
-  }, [ticket.id, position]);
+  }, [ticket.id, past]);
+  if (past) {
+    const list = told.value.filter((e) => e.position <= position).reduce(foldComments, []);
+    return { list, cursor: null, total: list.length, failed: failed.value, load() {} };
+  }
   return { ...state.value, failed: failed.value, load, fold: (list) => { state.value = { ...state.peek(), list }; }, peek: () => state.peek().list ?? [] };
 }
 
@@ -140,7 +147,7 @@ export function Comments({ store, ticket, may, board }) {
     busy.value = false;
   };
   if (!list && !failed) return html`<${Section} title=${t('panel.comments')}><div class="bone comment-bone" role="status" aria-label=${t('app.loading')}></div><//>`;
-  if (list && !list.length && !may.comment) return null;
+  if (list && !list.length && !may.comment && !failed) return null;
   return html`<${Section} title=${t('panel.comments')} note=${total || ''} className="comments">
     ${failed && html`<${Failed} problem=${failed} again=${() => load(PAGES_AT_ONCE, cursor)} />`}
     ${list && html`<ol class="bare">${list.map((c) => html`<${Comment} key=${c.id} comment=${c} ticket=${ticket} may=${may} board=${board} />`)}</ol>`}
