@@ -5,6 +5,7 @@ import { Icon } from '../../lib/parts.js';
 import { me } from '../../lib/session.js';
 import { number, t } from '../../lib/strings.js';
 import { change } from './change.js';
+import { agentsOf } from './kinds.js';
 import { NoteDialog, Section, When } from './parts.js';
 import { Markdown } from './text.js';
 
@@ -62,7 +63,7 @@ export function Approval({ store, model, ticket, may, board }) {
   const started = columns.find((c) => c.id === ticket.column_id)?.kind !== 'backlog';
   return html`<${Section} title=${t(approval || (wanted && started) ? 'panel.approval' : 'panel.gates')} className=${approval?.state === 'requested' ? 'asked' : ''}>
     ${approval
-    ? html`<p class="row wrap"><span class="tag ${colour} gate"><${Icon} name=${icon} />${t(`panel.approval_${approval.state}`, { name: approval.by })}</span><${When} at=${approval.at} /></p>
+    ? html`<p class="row wrap"><span class="tag ${colour} gate"><${Icon} name=${icon} />${t(`panel.approval_${approval.state}`, { name: approval.by })}</span>${agentsOf(store).has(approval.by) && html`<span class="tag violet" title=${t('panel.agent_text')}>${t('panel.agent')}</span>`}<${When} at=${approval.at} /></p>
       ${approval.note && html`<blockquote class="note"><${Markdown} text=${approval.note} board=${board} /></blockquote>`}`
     : wanted && started && html`<p class="soft">${t('panel.approval_none')}</p>`}
     <${Gates} ticket=${ticket} columns=${columns} />

@@ -32,7 +32,9 @@ export function change(store, ticket, { method = 'PATCH', path = '', body, field
 // from. Other changes of the ticket do not matter. Where the text was changed it
 // returns {newer, by}: the ticket as it is now, and who changed the text.
 export async function saveText(store, id, field, text, base) {
-  let ticket = store.live.peek().fold.tickets.get(id) ?? (await get(`/api/tickets/${id}`));
+  let ticket = store.live.peek().fold.tickets.get(id);
+  // What is known here may be older than what the person began from.
+  if (ticket?.[field] !== base) ticket = await get(`/api/tickets/${id}`);
   let by = null;
   for (let attempt = 1; ; attempt++) {
     if (ticket[field] !== base) return ticket[field] === text ? {} : { newer: ticket, by };

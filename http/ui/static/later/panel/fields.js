@@ -8,7 +8,7 @@ import { moveTicket } from '../../board/actions.js';
 import { now } from '../../board/store.js';
 import { change } from './change.js';
 import { Holder } from './hold.js';
-import { Tool, When } from './parts.js';
+import { By, Tool, When } from './parts.js';
 
 const PRIORITIES = ['urgent', 'high', 'medium', 'low'];
 const SHOWN_LABELS = 24;
@@ -27,7 +27,7 @@ export function Fields({ store, model, ticket, may }) {
     <${Prop} name=${t('panel.priority')}><${Priority} store=${store} ticket=${ticket} may=${may} /><//>
     <${Prop} name=${t('panel.labels')}><${Labels} store=${store} model=${model} ticket=${ticket} may=${may} /><//>
     ${(may.change || ticket.due_at) && html`<${Prop} name=${t('panel.due')}><${Due} store=${store} ticket=${ticket} may=${may} /><//>`}
-    <${Prop} name=${t('panel.created')}><span class="soft small">${t('panel.created_by', { name: ticket.created_by, time: '' })}<${When} at=${ticket.created_at} /></span><//>
+    <${Prop} name=${t('panel.created')}><span class="row"><${By} store=${store} name=${ticket.created_by} /><${When} at=${ticket.created_at} /></span><//>
   </dl>`;
 }
 

@@ -6,6 +6,7 @@ import { me } from '../../lib/session.js';
 import { exact, span, t } from '../../lib/strings.js';
 import { now } from '../../board/store.js';
 import { change } from './change.js';
+import { agentsOf } from './kinds.js';
 import { NoteDialog } from './parts.js';
 
 // A person's claim is long: they send no heartbeats.
@@ -65,7 +66,7 @@ export function Holder({ store, model, ticket, may }) {
   }
   const mine = lease.holder_id === me.value.id;
   const left = (ends - now.value) / 1000;
-  return html`<span class="row wrap"><${Face} name=${lease.holder} agent=${!mine} /><strong dir="auto">${lease.holder}</strong>
+  return html`<span class="row wrap"><${Face} name=${lease.holder} agent=${agentsOf(store).has(lease.holder)} /><strong dir="auto">${lease.holder}</strong>
     ${!store.past.value && html`<span class="soft small number" title=${exact(ends)}>${left > 15 ? t('panel.left', { time: span(left) }) : t('panel.run_out')}</span>`}
     <span class="row spread">${mine && may.change && html`<button onClick=${() => longer(store, ticket)}>${t('panel.keep')}</button><button onClick=${() => release(store, ticket)}>${t('panel.release')}</button>`}
     ${!mine && may.manage && html`<button onClick=${() => { taking.value = true; }}>${t('panel.take_away')}</button>`}</span>

@@ -4,7 +4,7 @@ import { Icon, Menu } from '../../lib/parts.js';
 import { me } from '../../lib/session.js';
 import { t } from '../../lib/strings.js';
 import { change } from './change.js';
-import { Section, Tool, When } from './parts.js';
+import { By, Section, Tool, When } from './parts.js';
 import { Markdown } from './text.js';
 
 export function Checklist({ store, ticket, may }) {
@@ -76,7 +76,7 @@ function Piece({ store, ticket, evidence, may, board }) {
     test_output: () => (evidence.text.split('\n').length > 8 ? html`<details><summary>${evidence.text.trim().split('\n').at(-1)}</summary><pre>${evidence.text}</pre></details>` : html`<pre>${evidence.text}</pre>`),
     note: () => html`<${Markdown} text=${evidence.text} board=${board} />`,
   }[evidence.kind] ?? (() => html`<span class="evidence-text">${evidence.text}</span>`);
-  return html`<li class="evidence"><div class="row"><span class="tag">${t(`panel.kind_${evidence.kind}`)}</span><span class="soft small cut" dir="auto">${evidence.by}</span><${When} at=${evidence.at} />
+  return html`<li class="evidence"><div class="row"><span class="tag">${t(`panel.kind_${evidence.kind}`)}</span><${By} store=${store} name=${evidence.by} /><${When} at=${evidence.at} />
     ${may.change && (mine || may.manage) && html`<span class="spread"><${Tool} icon="trash" label=${t('panel.evidence_remove', { text: short })} run=${remove} /></span>`}</div>${body()}</li>`;
 }
 

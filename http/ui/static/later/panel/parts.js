@@ -3,6 +3,7 @@ import { html, useEffect, useRef, useSignal } from '../../vendor/preact.js';
 import { Dialog, Face, Icon } from '../../lib/parts.js';
 import { ago, exact, refusal, t } from '../../lib/strings.js';
 import { now } from '../../board/store.js';
+import { agentsOf } from './kinds.js';
 
 // Section is a part of the ticket under its heading; side stands at its right. bare is
 // one that has nothing yet but the button to add something.
@@ -14,8 +15,13 @@ export function Section({ title, note, side, children, className = '', bare }) {
 // When is a time as people say it; it stays right as time goes by.
 export const When = ({ at }) => html`<time class="soft small" datetime=${at} title=${exact(at)}>${ago(at, Math.max(now.value, new Date(at).getTime()))}</time>`;
 
+const AgentTag = () => html`<span class="tag violet" title=${t('panel.agent_text')}>${t('panel.agent')}</span>`;
+
+// By names who did something in the flow of a text.
+export const By = ({ store, name }) => html`<span class="soft small" dir="auto">${name}</span>${agentsOf(store).has(name) && html`<${AgentTag} />`}`;
+
 // Who names an actor; agents are marked as such in words too.
-export const Who = ({ name, agent }) => html`<span class="who"><${Face} name=${name} agent=${agent} /><strong class="cut" dir="auto">${name}</strong>${agent && html`<span class="tag violet" title=${t('panel.agent_text')}>${t('panel.agent')}</span>`}</span>`;
+export const Who = ({ name, agent }) => html`<span class="who"><${Face} name=${name} agent=${agent} /><strong class="cut" dir="auto">${name}</strong>${agent && html`<${AgentTag} />`}</span>`;
 
 export const Failed = ({ problem, again }) => html`<p class="notice red" role="alert">${problem ? refusal(problem) : t('panel.section_failed')} <button class="spread" onClick=${again}>${t('app.retry')}</button></p>`;
 
