@@ -8,6 +8,7 @@ import { last, undoable } from '../../board/actions.js';
 import { now } from '../../board/store.js';
 import { wants } from './approval.js';
 import { Failed, When, Who } from './parts.js';
+import { Lines } from './text.js';
 import { lines } from './words.js';
 
 const PAGE = 100;
@@ -84,7 +85,8 @@ function Line({ line }) {
     ${line.from !== undefined && line.from !== null && html` <span class="tag value" dir="auto">${line.from}</span> →`}
     ${line.to !== undefined && html` <span class="tag value" dir="auto">${line.to}</span>`}
     ${line.note && html` <span class="soft small">${line.note}</span>`}
-    ${line.body && (long ? html`<details><summary class="soft">${line.body.slice(0, 120).trim()}…</summary><p class="quoted" dir="auto">${line.body}</p></details>` : html`<p class="quoted" dir="auto">${line.body}</p>`)}</div></div>`;
+    ${line.was && html`<details><summary class="soft">${t('history.changed')}</summary><div class="conflict-texts"><div><h4>${t('history.before')}</h4><${Lines} text=${line.was} other=${line.body} /></div><div><h4>${t('history.after')}</h4><${Lines} text=${line.body} other=${line.was} /></div></div></details>`}
+    ${line.body && !line.was && (long ? html`<details><summary class="soft">${line.body.slice(0, 120).trim()}…</summary><p class="quoted" dir="auto">${line.body}</p></details>` : html`<p class="quoted" dir="auto">${line.body}</p>`)}</div></div>`;
 }
 
 // Others lists what else a command did, on this ticket or others.

@@ -62,25 +62,48 @@ export function Writer({ name, base, label, board, rows = 4, placeholder, action
 }
 
 const AROUND = 2;
+const MANY = 1_000_000; // comparisons, beyond which the middle counts as different
+
+// shared are the indexes of the lines of a that are in b too, in the same order: the
+// longest such list.
+function shared(a, b) {
+  if (a.length * b.length > MANY) {
+    let head = 0;
+    while (head < a.length && a[head] === b[head]) head++;
+    let tail = 0;
+    while (tail < Math.min(a.length, b.length) - head && a.at(-1 - tail) === b.at(-1 - tail)) tail++;
+    return new Set([...a.keys()].filter((i) => i < head || i >= a.length - tail));
+  }
+  const length = Array.from({ length: a.length + 1 }, () => new Uint32Array(b.length + 1));
+  for (let i = a.length - 1; i >= 0; i--) for (let j = b.length - 1; j >= 0; j--) length[i][j] = a[i] === b[j] ? length[i + 1][j + 1] + 1 : Math.max(length[i + 1][j], length[i][j + 1]);
+  const found = new Set();
+  for (let i = 0, j = 0; i < a.length && j < b.length;) {
+    if (a[i] === b[j]) {
+      found.add(i++);
+      j++;
+    } else if (length[i + 1][j] >= length[i][j + 1]) i++;
+    else j++;
+  }
+  return found;
+}
 
 // marked splits a text into lines and says which of them differ from another text;
-// most of what is the same is left out.
+// what is the same is left out where it is far from a difference.
 function marked(text, other) {
-  const a = text.split('\n');
-  const b = other.split('\n');
-  let head = 0;
-  while (head < a.length && head < b.length && a[head] === b[head]) head++;
-  let tail = 0;
-  while (tail < a.length - head && tail < b.length - head && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail++;
-  const from = Math.max(0, head - AROUND);
-  const to = Math.min(a.length, a.length - tail + AROUND);
-  const list = a.slice(from, to).map((line, i) => ({ line, differs: i + from >= head && i + from < a.length - tail }));
-  if (from > 0) list.unshift({ line: '…' });
-  if (to < a.length) list.push({ line: '…' });
+  const lines = text.split('\n');
+  const same = shared(lines, other.split('\n'));
+  const list = [];
+  for (const [i, line] of lines.entries()) {
+    let near = false;
+    for (let j = i - AROUND; j <= i + AROUND; j++) near ||= j >= 0 && j < lines.length && !same.has(j);
+    if (near) list.push({ line, differs: !same.has(i) });
+    else if (list.at(-1)?.line !== '…') list.push({ line: '…' });
+  }
   return list;
 }
 
-const Lines = ({ text, other }) => html`<div class="lines" dir="auto">${text === '' ? html`<span class="soft">${t('panel.empty_text')}</span>` : marked(text, other).map((x, i) => (x.differs ? html`<mark key=${i}>${x.line || '\u00a0'}</mark>` : html`<span key=${i}>${x.line || '\u00a0'}</span>`))}</div>`;
+// Lines shows what of a text differs from another one.
+export const Lines = ({ text, other }) => html`<div class="lines" dir="auto">${text === '' ? html`<span class="soft">${t('panel.empty_text')}</span>` : marked(text, other).map((x, i) => (x.differs ? html`<mark key=${i}>${x.line || '\u00a0'}</mark>` : html`<span key=${i}>${x.line || '\u00a0'}</span>`))}</div>`;
 
 // Conflict shows the newer text beside the person's own.
 function Conflict({ newer, by, mine, take, insist, edit, busy }) {

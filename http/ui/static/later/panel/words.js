@@ -1,5 +1,5 @@
 // Events in words. Each event becomes one or more lines: {icon, text, from, to, body,
-// note}. What was before comes from the older events of the ticket where they do not
+// was, note}; was is the text that body took the place of. What was before comes from the older events of the ticket where they do not
 // say it themselves.
 import { exact, number, span, t } from '../../lib/strings.js';
 import { cost } from './approval.js';
@@ -31,7 +31,7 @@ function itemsBefore(older) {
 function updated(fact, older) {
   const lines = [];
   if (fact.title !== undefined) lines.push({ icon: 'edit', text: t('history.title_changed'), from: before(older, 'title'), to: fact.title });
-  for (const field of ['description', 'acceptance_criteria']) if (fact[field] !== undefined) lines.push({ icon: 'edit', text: t(`history.${field}`), body: fact[field] });
+  for (const field of ['description', 'acceptance_criteria']) if (fact[field] !== undefined) lines.push({ icon: 'edit', text: t(`history.${field}`), body: fact[field], was: before(older, field) });
   if (fact.priority !== undefined) {
     const was = before(older, 'priority');
     lines.push({ icon: fact.priority === 'medium' ? 'edit' : fact.priority, text: t('history.priority'), from: was && t(`priority.${was}`), to: t(`priority.${fact.priority}`) });
