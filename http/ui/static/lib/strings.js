@@ -163,7 +163,7 @@ const en = {
   'panel.past': 'As it was then. Nothing can be changed here.',
   'panel.not_then': '{key} was not on the board at that moment.',
   'panel.back_to_now': 'Back to now',
-  'panel.archived': 'This ticket is archived. It is not on the board and can not be changed.',
+  'panel.archived': 'This ticket is archived. It is not on the board and cannot be changed.',
   'panel.archived_done': '{key} was archived.',
   'panel.restored_done': '{key} is back on the board.',
   'panel.deleted_done': '{key} was deleted.',
