@@ -173,7 +173,7 @@ export default function Panel({ store, ticket: ref }) {
   return html`<section class="panel" ref=${at} tabindex="-1" aria-label=${t('panel.label', { key })}>
     <${Bar} store=${store} model=${model} ticket=${shown ? ticket : null} name=${key} board=${board} may=${may} archived=${archived} close=${close} />
     <div class="panel-body" ref=${body}>
-      ${state === 'here' && store.past.value && html`<p class="notice">${t('panel.past')}</p>`}
+      ${state === 'here' && store.past.value && html`<p class="notice phone-only">${t('panel.past')}<button class="spread" onClick=${() => setQuery({ at: null })}>${t('panel.back_to_now')}</button></p>`}
       ${archived && html`<p class="notice"><${Icon} name="archive" /><span>${t('panel.archived')}</span>${may.restore && html`<button class="spread" onClick=${() => restore(store, ticket)}>${t('panel.restore')}</button>`}</p>`}
       ${shown ? html`<${Title} store=${store} ticket=${ticket} may=${may} /><${Tabs} tab=${tab} /><div key=${tab} id="panel-${tab}" class="panel-page" role="tabpanel" aria-labelledby="tab-${tab}">${tab === 'history'
     ? html`<${History} store=${store} model=${model} ticket=${ticket} />`
@@ -230,7 +230,8 @@ function Bar({ store, model, ticket, name, board, may, archived, close }) {
       complain({ detail: text }); // the text itself, to be copied by hand
     }
   };
-  const address = `${location.origin}/boards/${board}/tickets/${name}`;
+  const moment = place.value.query.get('at');
+  const address = `${location.origin}/boards/${board}/tickets/${name}${moment ? `?at=${encodeURIComponent(moment)}` : ''}`;
   const held = ticket?.lease?.holder_id === me.value.id;
   const items = [
     { label: t('panel.copy_link'), icon: 'link', run: () => copy(address) },
