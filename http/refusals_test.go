@@ -243,6 +243,7 @@ func TestStrangerSees404(t *testing.T) {
 	}
 	add("PUT", "/api/tickets/{ticket}/checklist", `{"items":[{"text":"x"}]}`)
 	add("DELETE", "/api/tickets/{ticket}/dependencies/1", "")
+	add("DELETE", "/api/tickets/{ticket}/evidence/1", "")
 	for _, agent := range []string{"bot", fmt.Sprint(bot.ID)} {
 		add("GET", "/api/agents/"+agent, "")
 		add("POST", "/api/agents/"+agent+"/pause", `{"reason":"x"}`)
