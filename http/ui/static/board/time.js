@@ -1,0 +1,80 @@
+// The time bar, folded: a handle at the bottom of the board, and the notice that says
+// that the past is shown. What travels (later/time.js) comes with the first use.
+//
+// The moment that is shown is in the address, ?at=POSITION or a time: a moment is a
+// link. Whoever takes it out of the address goes back to now.
+import { html, signal, useEffect } from '../vendor/preact.js';
+import { Icon } from '../lib/parts.js';
+import { place, setQuery } from '../lib/router.js';
+import { exact, moment, number, t } from '../lib/strings.js';
+
+const OPEN = 'kanban.time';
+const open = signal(localStorage.getItem(OPEN) === 'open');
+const later = signal(null); // the module, 'missing' after an upgrade
+
+// toggleTime opens the time bar, or folds it; the browser remembers.
+export function toggleTime() {
+  open.value = !open.value;
+  localStorage.setItem(OPEN, open.value ? 'open' : 'folded');
+}
+
+export const backToNow = () => setQuery({ at: null });
+
+// Past says that what is seen is not what is.
+export function Past({ store }) {
+  const at = store.moment.value;
+  const asked = place.value.query.has('at');
+  if (!asked && !store.past.value) return null;
+  const back = html`<button class="past-back" onClick=${backToNow}>${t('time.back')}</button>`;
+  if (store.astray.value) return html`<p class="notice past-notice" role="alert"><${Icon} name="history" /><span>${store.astray.value.text}</span>${store.astray.value.run && html`<button onClick=${store.astray.value.run}>${store.astray.value.label}</button>`}${back}</p>`;
+  if (!store.past.value || !at) return html`<p class="notice past-notice" role="status"><${Icon} name="history" /><span>${t('time.loading')}</span>${back}</p>`;
+  return html`<p class="notice past-notice"><${Icon} name="history" /><span title=${exact(at.at)}>${t('time.as_of', { time: moment(at.at), position: number(at.position) })}</span><span class="wide-only">${t('time.read_only')}</span>${back}</p>`;
+}
+
+// TimeBar is the handle, and the bar once it was opened.
+export function TimeBar({ store }) {
+  const asked = place.value.query.has('at');
+  const needed = open.value || asked;
+  const key = store.live.value.board.value.key;
+  useEffect(() => visit(key), [key]);
+  useEffect(() => {
+    if (needed && !later.value) import('../later/time.js').then((m) => { later.value = m; }, () => { later.value = 'missing'; });
+  }, [needed]);
+  useEffect(() => {
+    if (asked) open.value = true; // whoever follows a link to a moment will want to move from it
+  }, [asked]);
+  const bar = later.value && later.value !== 'missing' && html`<${later.value.Bar} store=${store} open=${open.value} fold=${toggleTime} />`;
+  if (bar && open.value) return bar;
+  return html`${bar}<div class="time folded"><button class="quiet" aria-expanded=${open.value} onClick=${toggleTime}><${Icon} name="history" />${t('time.open')}<${Icon} name="up" /></button>
+    ${later.value === 'missing' && needed && html`<span class="soft">${t('app.new_version')}</span>`}</div>`;
+}
+
+// Visits. A visit ends when nobody has looked at the board for half an hour; what the
+// one before this ended with is where "since my last visit" begins.
+const GAP = 30 * 60_000;
+
+function visits(key) {
+  try {
+    return JSON.parse(localStorage.getItem(`kanban.visit.${key}`)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+// lastVisit is when the visit before this one ended, in milliseconds; null = there was
+// none.
+export function lastVisit(key) {
+  const { before, until } = visits(key);
+  return (until && Date.now() - until > GAP ? until : before) ?? null;
+}
+
+// visit notes that somebody looks at a board, until the returned function is called.
+function visit(key) {
+  const look = () => {
+    if (document.hidden) return;
+    localStorage.setItem(`kanban.visit.${key}`, JSON.stringify({ before: lastVisit(key), until: Date.now() }));
+  };
+  look();
+  const timer = setInterval(look, 60_000);
+  return () => clearInterval(timer);
+}
