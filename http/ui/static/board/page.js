@@ -10,7 +10,7 @@ import { sendUnsent, unsent } from './actions.js';
 import { Column } from './column.js';
 import * as dnd from './dnd.js';
 import { Store } from './store.js';
-import { Past, TimeBar } from './time.js';
+import { onTheWay, Past, TimeBar } from './time.js';
 
 // Live says whether what is seen is what is.
 function Live({ store }) {
@@ -89,5 +89,5 @@ export function BoardPage({ board: ref, ticket }) {
   if (state === 'loading') return html`<${Frame} bar=${html`<span></span>`}><${Skeleton} /><//>`;
   if (state !== 'ready' || !store.live.value.board.value) return html`<${Missing} store=${store} />`;
   const bar = html`<a class="button quiet" href="/boards"><strong class="cut">${name}</strong></a><span class="spread"></span><${Viewers} store=${store} /><${Live} store=${store} />`;
-  return html`<${Frame} bar=${bar}><${Banners} store=${store} /><main class="board" id="content"><h1 class="unseen">${name}</h1><${Columns} store=${store} selection=${NONE} /><${Beside} store=${store} ticket=${ticket} /></main><${TimeBar} store=${store} /><//>`;
+  return html`<${Frame} bar=${bar}><${Banners} store=${store} />${onTheWay(store) ? html`<${Skeleton} />` : html`<main class="board" id="content"><h1 class="unseen">${name}</h1><${Columns} store=${store} selection=${NONE} /><${Beside} store=${store} ticket=${ticket} /></main>`}<${TimeBar} store=${store} /><//>`;
 }

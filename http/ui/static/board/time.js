@@ -20,15 +20,20 @@ export function toggleTime() {
 
 export const backToNow = () => setQuery({ at: null });
 
+// onTheWay: a moment was asked for that is not here yet, and now is not what was asked
+// for.
+export const onTheWay = (store) => place.value.query.has('at') && !store.past.value && !store.astray.value && later.value !== 'missing';
+
 // Past says that what is seen is not what is.
 export function Past({ store }) {
   const at = store.moment.value;
   const asked = place.value.query.has('at');
   if (!asked && !store.past.value) return null;
-  const back = html`<button class="past-back" onClick=${backToNow}>${t('time.back')}</button>`;
-  if (store.astray.value) return html`<p class="notice past-notice" role="alert"><${Icon} name="history" /><span>${store.astray.value.text}</span>${store.astray.value.run && html`<button onClick=${store.astray.value.run}>${store.astray.value.label}</button>`}${back}</p>`;
-  if (!store.past.value || !at) return html`<p class="notice past-notice" role="status"><${Icon} name="history" /><span>${t('time.loading')}</span>${back}</p>`;
-  return html`<p class="notice past-notice"><${Icon} name="history" /><span title=${exact(at.at)}>${t('time.as_of', { time: moment(at.at), position: number(at.position) })}</span><span class="wide-only">${t('time.read_only')}</span>${back}</p>`;
+  const astray = store.astray.value;
+  let said = html`<span role="status">${t('time.loading')}</span>`;
+  if (astray) said = html`<span role="alert">${astray.text}</span>${astray.run && html`<button onClick=${astray.run}>${astray.label}</button>`}`;
+  else if (store.past.value && at) said = html`<span title=${exact(at.at)}>${t('time.as_of', { time: moment(at.at), position: number(at.position) })}</span><span class="wide-only">${t('time.read_only')}</span>`;
+  return html`<aside class="notice past-notice ${astray && !store.past.value ? 'astray' : ''}" aria-label=${t('time.past')}><${Icon} name="history" />${said}<button class="past-back" onClick=${backToNow}>${t('time.back')}</button></aside>`;
 }
 
 // TimeBar is the handle, and the bar once it was opened.

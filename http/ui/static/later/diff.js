@@ -6,7 +6,7 @@ import { Fragment, html, useEffect, useMemo, useSignal } from '../vendor/preact.
 import { get } from '../lib/api.js';
 import { Face, Icon, say } from '../lib/parts.js';
 import { place, setQuery } from '../lib/router.js';
-import { ago, exact, moment, number, refusal, t } from '../lib/strings.js';
+import { ago, dayTime, exact, number, refusal, t } from '../lib/strings.js';
 import { lastVisit } from '../board/time.js';
 import { Frame } from '../pages/frame.js';
 import { Field, line } from './fields.js';
@@ -87,7 +87,7 @@ const local = (time) => {
 };
 
 function Ranges({ board, range, from, to, again }) {
-  const custom = useSignal(range === null);
+  const custom = useSignal(false);
   const choose = (name) => {
     custom.value = false;
     if (name === range) again();
@@ -114,9 +114,9 @@ function Report({ board: key, name, diff, from, to, now, items, reordered }) {
   const groups = useMemo(() => only(items, actor), [items, actor]);
   const actors = diff.summary.by_actor;
   const counted = actor ? actors.filter((a) => a.name === actor) : actors;
-  const agents = useMemo(() => new Set(actors.filter((a) => a.kind === 'agent').map((a) => a.name)), [actors]);
-  const begun = from ? moment(from) : t('diff.beginning');
-  const ended = now ? t('diff.now') : moment(to);
+  const agents = useMemo(() => new Set(actors.filter((a) => a.kind !== 'human').map((a) => a.name)), [actors]);
+  const begun = from ? dayTime(from) : t('diff.beginning');
+  const ended = now ? t('diff.now') : dayTime(to);
   const some = GROUPS.filter((g) => groups[g].length);
   const text = () => asText({ name, from: from ? exact(from) : begun, to: exact(to), groups, actors: counted, line });
   return html`<${Fragment}>
@@ -124,7 +124,7 @@ function Report({ board: key, name, diff, from, to, now, items, reordered }) {
       <p class="soft"><${MomentLink} board=${key} position=${diff.from} time=${from} text=${begun} /> – <${MomentLink} board=${key} position=${now ? null : diff.to} time=${to} text=${ended} />${now && html` <span class="print-only">(${exact(to)})</span>`}</p>
       <div class="row wrap no-print"><${CopyText} text=${text} /><button onClick=${() => print()}>${t('diff.print')}</button>
         ${actor && html`<button class="chip" aria-pressed="true" onClick=${() => setQuery({ actor: null })}>${t('diff.only', { name: actor })}<${Icon} name="close" /></button>`}</div></div>
-    ${some.length > 0 && html`<ul class="bare figures">${some.map((g) => html`<li key=${g}><a href="#${g}"><strong class="number ${g}">${number(groups[g].length)}</strong><span>${t(`diff.${g}`)}</span></a></li>`)}</ul>`}
+    ${some.length > 0 && html`<ul class="bare figures">${GROUPS.filter((g) => groups[g].length || ALWAYS.includes(g)).map((g) => html`<${Figure} key=${g} group=${g} n=${groups[g].length} />`)}</ul>`}
     ${actors.length > 0 && html`<${Actors} actors=${actors} actor=${actor} />`}
     ${some.length === 0 && !diff.board.length && html`<div class="sheet empty"><h2>${t('diff.nothing')}</h2><p>${t(actor ? 'diff.nothing_of' : 'diff.nothing_lead', { name: actor, from: begun, to: ended })}</p></div>`}
     ${diff.board.length > 0 && !actor && html`<section class="stack"><h2>${t('diff.board')}</h2><ul class="bare fields">${diff.board.map((f) => html`<${Field} key=${f.field} field=${f} />`)}</ul></section>`}
@@ -132,6 +132,13 @@ function Report({ board: key, name, diff, from, to, now, items, reordered }) {
       <ul class="bare changes">${groups[g].map((x) => html`<${Change} key=${x.id} board=${key} change=${x} agents=${agents} before=${diff.from} />`)}</ul></section>`)}
     ${reordered > 0 && !actor && html`<p class="soft">${t(reordered === 1 ? 'diff.reordered_one' : 'diff.reordered', { n: number(reordered) })}</p>`}
   <//>`;
+}
+
+const ALWAYS = ['done', 'moved', 'added', 'edited'];
+
+function Figure({ group, n }) {
+  const inside = html`<strong class="number ${n ? group : 'soft'}">${number(n)}</strong><span>${t(`diff.${group}`)}</span>`;
+  return html`<li>${n ? html`<a href="#${group}">${inside}</a>` : html`<div>${inside}</div>`}</li>`;
 }
 
 // MomentLink leads to the board as it was then; without a position, to the board.
@@ -152,7 +159,7 @@ function CopyText({ text }) {
 
 // Actors tells who did how much; a name filters the report.
 function Actors({ actors, actor }) {
-  return html`<section class="stack"><h2>${t('diff.by_whom')}</h2><div class="scroll" tabindex="0" role="group" aria-label=${t('diff.by_whom')}><table class="actors"><thead><tr><th scope="col">${t('diff.who')}</th>${SHARES.map((s) => html`<th key=${s} scope="col" class="number">${t(`diff.did_${s}`)}</th>`)}</tr></thead>
+  return html`<section class="stack"><h2>${t('diff.by_whom')}</h2><div class="scroll" tabindex="0" role="region" aria-label=${t('diff.by_whom')}><table class="actors"><thead><tr><th scope="col">${t('diff.who')}</th>${SHARES.map((s) => html`<th key=${s} scope="col" class="number">${t(`diff.did_${s}`)}</th>`)}</tr></thead>
     <tbody>${actors.map((a) => html`<tr key=${a.id}><th scope="row"><button class="quiet" aria-pressed=${a.name === actor} title=${t('diff.filter', { name: a.name })} onClick=${() => setQuery({ actor: a.name === actor ? null : a.name })}><${Face} name=${a.name} agent=${a.kind !== 'human'} /><span class="cut">${a.name}</span></button></th>
       ${SHARES.map((s) => html`<td key=${s} class="number ${a[s] ? '' : 'soft'}">${a[s] ? number(a[s]) : '–'}</td>`)}</tr>`)}</tbody></table></div></section>`;
 }
@@ -166,6 +173,6 @@ function Change({ board, change: x, agents, before }) {
     <div class="change-what"><a class="change-title" href=${href} tabindex="-1" dir="auto">${x.title}</a>
       ${(x.from || x.to) && html`<span class="way">${way ? t(way, { column: x.to ?? x.from }) : html`<${Fragment}>${x.from} <${Icon} name="move" label=${t('diff.to')} /> <strong>${x.to}</strong><//>`}</span>`}
       ${x.fields.size > 0 && html`<ul class="bare fields">${[...x.fields.values()].map((f) => html`<${Field} key=${f.field} field=${f} />`)}</ul>`}</div>
-    <span class="change-who" title=${x.by.join(', ')}>${x.by.length ? html`<${Fragment}>${x.by.slice(0, 4).map((name) => html`<${Face} key=${name} name=${name} agent=${agents.has(name)} />`)}<span class="unseen">${x.by.join(', ')}</span><span class="print-only">${x.by.join(', ')}</span><//>` : null}</span>
-    ${x.at ? html`<time class="soft number" datetime=${x.at} title=${exact(x.at)}>${ago(x.at)}</time>` : html`<span></span>`}</li>`;
+    <span class="change-who" title=${x.by.join(', ')}>${x.by.length ? html`<${Fragment}>${x.by.slice(0, 4).map((name) => html`<${Face} key=${name} name=${name} agent=${agents.has(name)} />`)}${x.by.length > 4 && html`<span class="soft" aria-hidden="true">+${x.by.length - 4}</span>`}<span class="unseen">${x.by.join(', ')}</span><span class="print-only">${x.by.join(', ')}</span><//>` : null}</span>
+    ${x.at ? html`<time class="soft number" datetime=${x.at} title=${exact(x.at)}><span class="no-print">${ago(x.at)}</span><span class="print-only">${dayTime(x.at)}</span></time>` : html`<span></span>`}</li>`;
 }

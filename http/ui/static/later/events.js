@@ -61,6 +61,21 @@ export class Events {
     return s?.events[first(s.events, position) - 1];
   }
 
+  // when is the last event up to a time (milliseconds), where the log is here from its
+  // beginning to that time.
+  when(time) {
+    const s = this.stretches.find((x) => x.from === 0);
+    if (!s?.events.length || new Date(s.events.at(-1).time) < time) return undefined;
+    let low = 0;
+    let high = s.events.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (new Date(s.events[middle].time) <= time) low = middle + 1;
+      else high = middle;
+    }
+    return s.events[low - 1];
+  }
+
   // upTo lists the last n events up to a position, as far as they are here.
   upTo(position, n) {
     const s = this.stretches.find((x) => x.from < position && position <= x.to);

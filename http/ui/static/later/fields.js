@@ -42,7 +42,36 @@ export function words(old, fresh) {
     }
   }
   push(' ', a.slice(a.length - tail).join(''));
-  return parts.filter((p) => p.text);
+  return gathered(parts.filter((p) => p.text), old, fresh);
+}
+
+// gathered makes phrases of changes with nothing but space between them. Of texts that
+// have little in common, a person reads the one and then the other.
+function gathered(parts, old, fresh) {
+  const same = parts.reduce((n, p) => (p.kind === ' ' ? n + p.text.trim().length : n), 0);
+  if (same < 0.3 * Math.min(old.length, fresh.length)) return [{ kind: '-', text: old }, { kind: '+', text: fresh }].filter((p) => p.text);
+  const out = [];
+  let went = '';
+  let came = '';
+  const flush = () => {
+    if (went) out.push({ kind: '-', text: went });
+    if (came) out.push({ kind: '+', text: came });
+    went = '';
+    came = '';
+  };
+  parts.forEach((p, i) => {
+    if (p.kind === '-') went += p.text;
+    else if (p.kind === '+') came += p.text;
+    else if (!p.text.trim() && i > 0 && i < parts.length - 1) {
+      went += p.text;
+      came += p.text;
+    } else {
+      flush();
+      out.push(p);
+    }
+  });
+  flush();
+  return out;
 }
 
 // short leaves out what is the same and far from what differs.
@@ -53,7 +82,7 @@ const short = (text, first, last) => {
 };
 
 const named = (field) => t(`field.${field}`);
-const state = (a) => (a ? t(`diff.approval_${a.state}`, { name: a.by }) : t('app.nothing'));
+const state = (a) => (a ? t(`diff.approval_${a.state}`, { name: a.by }) : t('diff.approval_gone'));
 const list = (before, after) => {
   const came = after.filter((x) => !before.includes(x)).map((x) => `+ ${x}`);
   const went = before.filter((x) => !after.includes(x)).map((x) => `− ${x}`);

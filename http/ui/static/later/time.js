@@ -13,7 +13,7 @@ export function Bar({ store, open, fold }) {
   const travel = useMemo(() => new Traveller(store), [store]);
   useEffect(() => {
     travel.changed = (ids, event, gone) => stepped(store, ids, event, gone);
-    travel.loadPulse();
+    travel.loadPulse(false);
     return () => travel.close();
   }, [travel]);
   useAddress(store, travel);
@@ -111,7 +111,7 @@ function Track({ store, travel }) {
     const x = Number(e.target.value);
     held.value = x;
     if (x >= RANGE) travel.now();
-    else travel.scrub(pulse.buckets[bucketAt(x)].position || pulse.first.position);
+    else travel.scrub(travel.events.when(start + (x / RANGE) * (end - start))?.position ?? (pulse.buckets[bucketAt(x)].position || pulse.first.position));
   };
   const letGo = () => {
     held.value = null;
@@ -203,6 +203,8 @@ function Jump({ travel }) {
       <button class="main">${t('time.jump_go')}</button></form>`}</span>`;
 }
 
+const Flag = () => html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true"><path d="M4 14V2.500h8.500l-2 3 2 3H4" /></svg>`;
+
 // Compare marks a moment, and leads to what changed between it and the one shown.
 function Compare({ store, travel }) {
   const at = store.past.value ? store.moment.value : null;
@@ -217,7 +219,7 @@ function Compare({ store, travel }) {
       say(t('time.marked', { time: moment(at.at) }));
     }
   };
-  return html`${(at || mark) && html`<button class="quiet time-mark" aria-pressed=${Boolean(mark)} title=${mark ? t('time.unmark', { time: moment(mark.at) }) : t('time.mark')} onClick=${toggle}>${t('time.mark')}</button>`}
+  return html`${(at || mark) && html`<button class="quiet" aria-pressed=${Boolean(mark)} aria-label=${t('time.mark')} title=${mark ? t('time.unmark', { time: moment(mark.at) }) : t('time.mark')} onClick=${toggle}><${Flag} /><span class="wide-only">${t('time.mark')}</span></button>`}
     <a class="button quiet" href="/boards/${key}/diff${query && `?${query}`}"><${Icon} name="diff" />${t('time.changed')}</a>`;
 }
 

@@ -53,12 +53,15 @@ export class Traveller {
     return this.store.moment.peek()?.position ?? this.store.live.peek().fold.position;
   }
 
-  async loadPulse() {
-    try {
-      this.pulse.value = await get(`/api/boards/${this.store.id}/pulse?buckets=200`);
-    } catch {
-      this.pulse.value ??= null; // the bar steps and plays without its ticks
+  // loadPulse asks how much happened when; not again where that is known, unless told to.
+  loadPulse(again = true) {
+    if (again || !this.feeling) {
+      this.feeling = get(`/api/boards/${this.store.id}/pulse?buckets=200`).then(
+        (pulse) => { this.pulse.value = pulse; },
+        () => { this.feeling = null; }, // the bar steps and plays without its ticks
+      );
     }
+    return this.feeling;
   }
 
   #refreshPulse() {
@@ -86,6 +89,12 @@ export class Traveller {
     this.abort = new AbortController();
     const { signal: stopped } = this.abort;
     try {
+      if (!this.store.past.peek()) {
+        // Before the first event nothing is asked for.
+        await this.loadPulse(false);
+        if (turn !== this.turn) return;
+        if (this.#tooEarly(target)) return;
+      }
       const fold = await this.#reach(target, near, stopped);
       if (turn !== this.turn) return;
       const touched = this.#show(fold);
@@ -289,14 +298,18 @@ export class Traveller {
     else write();
   }
 
+  // #tooEarly says so where a moment was before the board, and for what is no moment.
+  #tooEarly(target) {
+    const first = this.pulse.peek()?.first;
+    const none = typeof target === 'string' && Number.isNaN(new Date(target).getTime());
+    if (!none && !(first && (typeof target === 'number' ? target < first.position : new Date(target) < new Date(first.at)))) return false;
+    this.store.astray.value = { text: none ? t('time.no_moment', { at: target }) : t('time.not_yet'), label: t('time.to_first'), run: first && (() => this.go(first.position)) };
+    return true;
+  }
+
   #lost(problem) {
-    const first = this.pulse.peek()?.first.position;
-    if (problem.status === 404 && !this.store.past.peek()) {
-      this.store.astray.value = { text: t('time.not_yet'), label: t('time.to_first'), run: first && (() => this.go(first)) };
-      if (!first) this.loadPulse().then(() => this.pulse.peek() && this.store.astray.peek() && this.#lost(problem));
-    } else {
-      this.store.astray.value = { text: t('time.lost', { why: problem.status === 404 ? t('time.not_yet') : refusal(problem) }), label: t('app.retry'), run: () => this.go(this.position) };
-    }
+    const again = this.position;
+    this.store.astray.value = { text: t('time.lost', { why: refusal(problem) }), label: t('app.retry'), run: () => this.go(again) };
   }
 
   async #prefetch() {

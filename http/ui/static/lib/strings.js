@@ -157,10 +157,12 @@ const en = {
   'time.open': 'History',
   'time.fold': 'Fold the history',
   'time.back': 'Back to now',
+  'time.past': 'Shown moment',
   'time.as_of': 'As of {time} · position {position}',
   'time.read_only': 'You look at the past: nothing can be changed here.',
   'time.loading': 'Loading the moment',
   'time.not_yet': 'The board did not exist at that time.',
+  'time.no_moment': '{at} is neither a position nor a time.',
   'time.to_first': 'Show its first moment',
   'time.lost': 'This moment cannot be shown. {why}',
   'time.at_now': 'Now',
@@ -289,7 +291,7 @@ const en = {
   'diff.did_added': 'added',
   'diff.did_edited': 'edited',
   'diff.did_commented': 'comments',
-  'diff.in': 'in {column}',
+  'diff.in': 'new in {column}',
   'diff.was_in': 'was in {column}',
   'diff.before': 'before',
   'diff.ticked': '{done} of {n}',
@@ -297,6 +299,7 @@ const en = {
   'diff.approval_requested': 'asked for by {name}',
   'diff.approval_approved': 'approved by {name}',
   'diff.approval_rejected': 'rejected by {name}',
+  'diff.approval_gone': 'no longer valid',
   'diff.now_blocked': 'Blocked now',
   'diff.not_blocked': 'No longer blocked',
   'diff.claimed': 'Claimed by {name}',
@@ -368,6 +371,10 @@ export const exact = (at) => exactForm.format(new Date(at));
 const inWeek = new Intl.DateTimeFormat(language, { weekday: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
 const beyond = new Intl.DateTimeFormat(language, { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 export const moment = (at, now = Date.now()) => (Math.abs(now - new Date(at)) < 6 * 86_400_000 ? inWeek : beyond).format(new Date(at));
+
+// dayTime is a time to the minute, by day and date.
+const byDay = new Intl.DateTimeFormat(language, { weekday: 'short', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+export const dayTime = (at) => byDay.format(new Date(at));
 
 // span is a length of time in at most two parts: 2 d 4 h.
 export function span(seconds) {
