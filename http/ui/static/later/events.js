@@ -20,6 +20,7 @@ function first(events, position) {
 export class Events {
   constructor(board) {
     this.board = board;
+    this.asked = new Map(); // position to the page after it that is on its way
     this.stretches = []; // {from, to, events}: all events of the board with from < position <= to
   }
 
@@ -110,11 +111,17 @@ export class Events {
     }
   }
 
-  async #page(after) {
-    const page = await get(`/api/events?board=${this.board}&after=${after}&limit=${PAGE}`);
-    const last = page.items.at(-1)?.position;
-    if (last) this.add({ from: after, to: last, events: page.items });
-    return page.items.length;
+  // #page fetches the events after a position, once for all who ask meanwhile, and
+  // returns how many there were.
+  #page(after) {
+    if (!this.asked.has(after)) {
+      const page = get(`/api/events?board=${this.board}&after=${after}&limit=${PAGE}`).then(({ items }) => {
+        if (items.length) this.add({ from: after, to: items.at(-1).position, events: items });
+        return items.length;
+      });
+      this.asked.set(after, page.finally(() => this.asked.delete(after)));
+    }
+    return this.asked.get(after);
   }
 
   // before lists events before a position, the latest last; empty at the beginning.

@@ -48,6 +48,7 @@ function useAddress(store, travel) {
   const at = query.get('at');
   const path0 = useRef(path);
   useEffect(() => {
+    if (at !== place.peek().query.get('at')) return; // we have written a later one since
     const moved = path !== path0.current;
     path0.current = path;
     const shown = store.moment.peek();
@@ -78,21 +79,53 @@ function useEscape(store) {
 const keyOf = (store) => (id) => (store.shown.peek().fold.tickets.get(id) ?? store.live.peek().fold.tickets.get(id))?.key;
 
 // stepped shows what a step changed.
-let timer = 0;
 function stepped(store, ids, event, gone) {
   if (event) say(gone ? said(event, keyOf(store)) : t('time.first'));
   if (ids.length > 30) return;
   const mark = () => {
+    if (event) document.querySelectorAll('.card.stepped').forEach((card) => card.classList.remove('stepped'));
     const cards = ids.map((id) => document.querySelector(`.card[data-ticket="${id}"]`)).filter(Boolean);
     for (const card of cards) card.classList.add('stepped');
     if (event) cards[0]?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      for (const card of document.querySelectorAll('.card.stepped')) card.classList.remove('stepped');
-    }, 1500);
+    setTimeout(() => cards.forEach((card) => card.classList.remove('stepped')), event ? 2000 : 600);
   };
   // After the cards were drawn.
   requestAnimationFrame(() => requestAnimationFrame(mark));
+}
+
+const QUIET = 4; // how long a stretch without events is drawn at most, in buckets
+
+// scale lays the buckets out: nights and weekends without events are shortened, so that
+// there is room for what happened. x is from 0 to RANGE, time in milliseconds.
+function scale({ first, last, buckets }) {
+  const start = new Date(first.at).getTime();
+  const length = Math.max(1, new Date(last.at).getTime() - start);
+  const wide = buckets.map(() => 1);
+  for (let i = 0; i < buckets.length; i++) {
+    let end = i;
+    while (end < buckets.length && !buckets[end].count) end++;
+    for (let j = i; j < end; j++) wide[j] = Math.min(1, QUIET / (end - i));
+    i = Math.max(i, end - 1);
+  }
+  const left = [0];
+  for (const w of wide) left.push(left.at(-1) + w);
+  const all = left.at(-1);
+  const bucket = (x) => {
+    const after = left.findIndex((l) => l > (x / RANGE) * all);
+    return after < 0 ? buckets.length - 1 : after - 1;
+  };
+  return {
+    left, wide, all, bucket,
+    x(time) {
+      const n = (Math.min(length, Math.max(0, new Date(time) - start)) / length) * buckets.length;
+      const i = Math.min(buckets.length - 1, Math.floor(n));
+      return ((left[i] + (n - i) * wide[i]) / all) * RANGE;
+    },
+    time(x) {
+      const i = bucket(x);
+      return start + ((i + Math.min(1, ((x / RANGE) * all - left[i]) / wide[i])) / buckets.length) * length;
+    },
+  };
 }
 
 // Track is the slider, over ticks of how much happened. Its length is time; its keys go
@@ -101,20 +134,18 @@ function Track({ store, travel }) {
   const pulse = travel.pulse.value;
   const at = store.moment.value;
   const held = useSignal(null); // where the hand is, while it moves
-  const start = pulse ? new Date(pulse.first.at).getTime() : 0;
-  const end = pulse ? new Date(pulse.last.at).getTime() : 1;
-  const share = (time) => Math.min(1, Math.max(0, (new Date(time) - start) / Math.max(1, end - start)));
-  const value = held.value ?? (store.past.value && at ? share(at.at) * RANGE : RANGE);
-  const bucketAt = (x) => Math.min(pulse.buckets.length - 1, Math.floor((x / RANGE) * pulse.buckets.length));
+  const lay = useMemo(() => pulse && scale(pulse), [pulse]);
+  const value = held.value ?? (store.past.value && at && lay ? lay.x(at.at) : RANGE);
   const slide = (e) => {
     if (!pulse) return;
     const x = Number(e.target.value);
     held.value = x;
     if (x >= RANGE) travel.now();
-    else travel.scrub(travel.events.when(start + (x / RANGE) * (end - start))?.position ?? (pulse.buckets[bucketAt(x)].position || pulse.first.position));
+    else travel.scrub(travel.events.when(lay.time(x))?.position ?? (pulse.buckets[lay.bucket(x)].position || pulse.first.position));
   };
   const letGo = () => {
     held.value = null;
+    travel.settle();
   };
   const keys = (e) => {
     const way = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[e.key];
@@ -136,27 +167,27 @@ function Track({ store, travel }) {
     }
   };
   const text = store.past.value && at ? t('time.value', { time: moment(at.at), position: number(at.position) }) : t('time.at_now');
-  return html`<div class="time-track" title=${pulse ? t('time.activity', { n: number(pulse.total), time: exact(pulse.first.at) }) : ''}>
-    ${pulse && html`<${Ticks} buckets=${pulse.buckets} upTo=${bucketAt(value)} mark=${travel.mark.value && share(travel.mark.value.at)} />`}
+  return html`<div class="time-track" title=${pulse ? `${t('time.activity', { n: number(pulse.total), time: exact(pulse.first.at) })}. ${t('time.quiet')}` : ''}>
+    ${pulse && html`<${Ticks} buckets=${pulse.buckets} lay=${lay} upTo=${lay.bucket(value)} mark=${travel.mark.value && lay.x(travel.mark.value.at)} />`}
     <input type="range" min="0" max=${RANGE} step="any" value=${value} aria-label=${t('time.slider')} aria-description=${t('time.slider_hint')} aria-valuetext=${text}
       onInput=${slide} onChange=${letGo} onPointerUp=${letGo} onKeyDown=${keys} /></div>`;
 }
 
 const HIGH = 20;
 
-function Ticks({ buckets, upTo, mark }) {
+function Ticks({ buckets, lay, upTo, mark }) {
   const most = Math.max(1, ...buckets.map((b) => b.count));
   const bars = (from, to) => {
     let d = '';
     for (let i = from; i < to; i++) {
       const { count } = buckets[i];
-      if (count) d += `M${i + 0.15} ${HIGH}v${-Math.max(2, HIGH * Math.sqrt(count / most)).toFixed(1)}h.7V${HIGH}z`;
+      if (count) d += `M${(lay.left[i] + 0.15).toFixed(2)} ${HIGH}v${-Math.max(2, HIGH * Math.sqrt(count / most)).toFixed(1)}h.7V${HIGH}z`;
     }
     return d;
   };
-  const n = buckets.length;
-  return html`<svg viewBox="0 0 ${n} ${HIGH}" preserveAspectRatio="none" aria-hidden="true" class="ticks"><path d=${bars(0, upTo + 1)} class="before" /><path d=${bars(upTo + 1, n)} />
-    ${typeof mark === 'number' && html`<rect x=${Math.min(n - 0.8, mark * n)} width=".8" height=${HIGH} class="mark" />`}</svg>`;
+  const wide = lay.all.toFixed(2);
+  return html`<svg viewBox="0 0 ${wide} ${HIGH}" preserveAspectRatio="none" aria-hidden="true" class="ticks"><path d=${bars(0, upTo + 1)} class="before" /><path d=${bars(upTo + 1, buckets.length)} />
+    ${typeof mark === 'number' && html`<rect x=${(mark / RANGE) * lay.all} width=${lay.all / 300} height=${HIGH} class="mark" />`}</svg>`;
 }
 
 // Said is the moment in words, and what happened last.
@@ -198,7 +229,7 @@ function Jump({ travel }) {
   const { first } = travel.pulse.value ?? {};
   return html`<span class="anchor" ref=${at} onKeyDown=${(e) => { if (e.key === 'Escape' && open.value) { e.stopPropagation(); e.preventDefault(); shut(); } }}>
     <button class="quiet square" aria-label=${t('time.jump')} title=${t('time.jump')} aria-expanded=${open.value} onClick=${() => { open.value = !open.value; }}><${Icon} name="due" /></button>
-    ${open.value && html`<form class="menu floating time-jump" onSubmit=${submit}><label class="field"><span>${t('time.jump_label')}</span>
+    ${open.value && html`<form class="floating time-jump" onSubmit=${submit}><label class="field"><span>${t('time.jump_label')}</span>
       <input type="datetime-local" name="at" required min=${first && local(first.at)} max=${local(Date.now() + 60_000)} defaultValue=${local(travel.store.moment.value?.at ?? Date.now())} /></label>
       <button class="main">${t('time.jump_go')}</button></form>`}</span>`;
 }

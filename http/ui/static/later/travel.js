@@ -30,7 +30,8 @@ export class Traveller {
     this.mark = signal(null); // {position, at}: where a comparison begins
     this.turn = 0;
     this.written = null; // the moment that we wrote into the address, which follows what is shown
-    this.asked = []; // when requests were made, to keep within the server's limit
+    this.asked = []; // when snapshots were asked for, to keep within the server's limit
+    this.want = null; // where the hand is, while the server is asked
     this.changed = () => {}; // called with the ids of tickets that a step changed
     let seen = store.live.peek().fold.position;
     this.listener = (events) => {
@@ -82,8 +83,9 @@ export class Traveller {
   }
 
   // go shows a moment: a position, or a time (RFC 3339). near: the next steps will be
-  // close by.
-  async go(target, { near = false, step = false } = {}) {
+  // close by. rest says whether this moment is where the hand rests: only then its event
+  // is asked for.
+  async go(target, { near = false, step = false, rest = () => true } = {}) {
     this.#stop();
     const turn = ++this.turn;
     this.abort = new AbortController();
@@ -99,8 +101,8 @@ export class Traveller {
       if (turn !== this.turn) return;
       const touched = this.#show(fold);
       let event = this.events.at(fold.position);
-      if (!event) {
-        await this.#ask(() => this.events.before(fold.position + 1, stopped));
+      if (!event && rest()) {
+        await this.events.before(fold.position + 1, stopped);
         if (turn !== this.turn) return;
         event = this.events.at(fold.position);
       }
@@ -116,14 +118,36 @@ export class Traveller {
     }
   }
 
-  // scrub is go for a slider: it asks the server only where the hand rests.
-  scrub(target) {
-    this.#stop();
-    clearTimeout(this.timer);
+  // scrub is go for a slider: what is here is shown at once, and the server is asked for
+  // one moment after the other, the latest that the hand came to.
+  async scrub(target) {
     if (this.#fold(target)) return this.go(target);
-    const minute = this.asked.filter((at) => at > Date.now() - 60_000).length;
-    this.timer = setTimeout(() => this.go(target), minute < 15 ? 120 : minute < 40 ? 350 : 1000);
+    this.want = target;
+    if (this.scrubbing) return undefined;
+    this.scrubbing = true;
+    try {
+      while (this.want !== null) {
+        await new Promise((go) => setTimeout(go, this.#pace()));
+        const to = this.want;
+        if (to === null) break;
+        await this.go(to, { rest: () => this.want === null });
+      }
+    } finally {
+      this.scrubbing = false;
+    }
     return undefined;
+  }
+
+  // settle goes at once where the hand let go.
+  settle() {
+    if (this.want !== null) this.go(this.want);
+  }
+
+  // #pace is how long to wait before the next snapshot: the server allows a hundred
+  // requests in a minute, and each moment may need two.
+  #pace() {
+    const minute = this.asked.filter((at) => at > Date.now() - 60_000).length;
+    return minute < 12 ? 120 : minute < 25 ? 400 : 1500;
   }
 
   // step goes one event forward (1) or back (-1).
@@ -204,24 +228,19 @@ export class Traveller {
   #stop() {
     this.turn++;
     this.abort?.abort();
-    clearTimeout(this.timer);
+    this.want = null;
     this.playing.value = false;
     this.busy.value = false;
   }
 
   async #try(task) {
     try {
-      return await this.#ask(task);
+      return await task();
     } catch (err) {
       if (!(err instanceof Problem)) throw err;
       this.#lost(err);
       return null;
     }
-  }
-
-  async #ask(task) {
-    this.asked = [...this.asked.slice(-60), Date.now()];
-    return task();
   }
 
   // #reach makes the fold of a moment.
@@ -231,7 +250,8 @@ export class Traveller {
     this.busy.value = true;
     let base = target;
     if (near) base = this.events.upTo(target, NEAR)[0]?.position ?? target;
-    const shot = await this.#ask(() => get(`/api/boards/${this.store.id}/snapshot?at=${encodeURIComponent(base)}`, { signal: stopped }));
+    const shot = await get(`/api/boards/${this.store.id}/snapshot?at=${encodeURIComponent(base)}`, { signal: stopped });
+    this.asked = [...this.asked.slice(-60), Date.now()];
     this.shots.set(shot.position, shot);
     if (this.shots.size > SHOTS) this.shots.delete(this.shots.keys().next().value);
     if (base === target) return new Fold(this.store.id).start(shot);
@@ -281,7 +301,7 @@ export class Traveller {
 
   // #stand says which moment is shown.
   #stand(event, fold) {
-    this.store.moment.value = { position: event?.position ?? fold.position, at: event?.time ?? fold.board.updated_at, event };
+    this.store.moment.value = { position: event?.position ?? fold.position, at: event?.time ?? latest(fold), event };
     this.#tell(this.store.moment.value.position);
   }
 
@@ -318,6 +338,13 @@ export class Traveller {
     this.filling = true;
     await this.#try(() => this.events.fill());
   }
+}
+
+// latest is when something last happened, as far as a fold tells.
+function latest(fold) {
+  let at = fold.board.updated_at;
+  for (const x of fold.tickets.values()) if (x.updated_at > at) at = x.updated_at;
+  return at;
 }
 
 // adopt takes over from one fold into another what is the same in both, so that only
