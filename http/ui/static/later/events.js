@@ -20,6 +20,7 @@ function first(events, position) {
 export class Events {
   constructor(board) {
     this.board = board;
+    this.seen = 0; // the last position that the live feed told of: nothing after it is asked for
     this.asked = new Map(); // position to the page after it that is on its way
     this.stretches = []; // {from, to, events}: all events of the board with from < position <= to
   }
@@ -94,7 +95,7 @@ export class Events {
   // after lists the events after a position: what is here, else a page of the server.
   async after(position) {
     const known = this.known(position);
-    if (known.length) return known;
+    if (known.length || position >= this.seen) return known;
     await this.#page(position);
     return this.known(position);
   }
@@ -102,13 +103,8 @@ export class Events {
   // more fetches the page after what is here.
   async more(position) {
     const s = this.#around(position);
-    if (!s || this.fetching || s.end) return;
-    this.fetching = true;
-    try {
-      if (!(await this.#page(s.to))) s.end = true;
-    } finally {
-      this.fetching = false;
-    }
+    if (!s || s.to >= this.seen) return;
+    await this.#page(s.to);
   }
 
   // #page fetches the events after a position, once for all who ask meanwhile, and

@@ -181,7 +181,7 @@ function Ticks({ buckets, lay, upTo, mark }) {
     let d = '';
     for (let i = from; i < to; i++) {
       const { count } = buckets[i];
-      if (count) d += `M${(lay.left[i] + 0.15).toFixed(2)} ${HIGH}v${-Math.max(2, HIGH * Math.sqrt(count / most)).toFixed(1)}h.7V${HIGH}z`;
+      if (count) d += `M${(lay.left[i] + 0.15).toFixed(2)} ${HIGH}v${-Math.max(2, (HIGH * Math.log1p(count)) / Math.log1p(most)).toFixed(1)}h.7V${HIGH}z`;
     }
     return d;
   };
@@ -250,8 +250,8 @@ function Compare({ store, travel }) {
       say(t('time.marked', { time: moment(at.at) }));
     }
   };
-  return html`${(at || mark) && html`<button class="quiet" aria-pressed=${Boolean(mark)} aria-label=${t('time.mark')} title=${mark ? t('time.unmark', { time: moment(mark.at) }) : t('time.mark')} onClick=${toggle}><${Flag} /><span class="wide-only">${t('time.mark')}</span></button>`}
-    <a class="button quiet" href="/boards/${key}/diff${query && `?${query}`}"><${Icon} name="diff" />${t('time.changed')}</a>`;
+  return html`${(at || mark) && html`<button class="quiet" aria-pressed=${Boolean(mark)} aria-label=${t('time.mark')} title=${mark ? t('time.unmark', { time: moment(mark.at) }) : t('time.mark')} onClick=${toggle}><${Flag} /><span class="time-word wide-only">${t('time.mark')}</span></button>`}
+    <a class="button quiet" href="/boards/${key}/diff${query && `?${query}`}" aria-label=${t('time.changed')} title=${t('time.changed')}><${Icon} name="diff" /><span class="time-word">${t('time.changed')}</span></a>`;
 }
 
 function CopyLink({ store }) {

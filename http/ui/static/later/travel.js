@@ -33,10 +33,18 @@ export class Traveller {
     this.asked = []; // when snapshots were asked for, to keep within the server's limit
     this.want = null; // where the hand is, while the server is asked
     this.changed = () => {}; // called with the ids of tickets that a step changed
-    let seen = store.live.peek().fold.position;
+    let heard = store.live.peek();
+    this.events.seen = heard.fold.position;
     this.listener = (events) => {
-      if (events[0].position > seen) this.events.add({ from: seen, to: events.at(-1).position, events });
-      seen = Math.max(seen, events.at(-1).position);
+      let { seen } = this.events;
+      const fresh = events.filter((e) => e.position > seen);
+      if (!fresh.length) return;
+      if (store.live.peek() !== heard) { // loaded anew: what came meanwhile was not told
+        heard = store.live.peek();
+        seen = fresh[0].position - 1;
+      }
+      this.events.add({ from: seen, to: fresh.at(-1).position, events: fresh });
+      this.events.seen = fresh.at(-1).position;
       this.#refreshPulse();
     };
     store.listeners.add(this.listener);
