@@ -10,15 +10,25 @@ import { exact, moment, number, t } from '../lib/strings.js';
 
 const OPEN = 'kanban.time';
 const open = signal(localStorage.getItem(OPEN) === 'open');
+let held = false; // the focus was in the bar when it opened or folded
 const later = signal(null); // the module, 'missing' after an upgrade
 
 // toggleTime opens the time bar, or folds it; the browser remembers.
 export function toggleTime() {
+  held = Boolean(document.activeElement?.closest('.time'));
   open.value = !open.value;
   localStorage.setItem(OPEN, open.value ? 'open' : 'folded');
 }
 
-export const backToNow = () => setQuery({ at: null });
+// backToNow leaves the past. What had the focus may go with it: then the bar has it.
+export function backToNow() {
+  setQuery({ at: null });
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    if (document.activeElement === document.body) focusBar();
+  }));
+}
+
+const focusBar = () => document.querySelector('.time-track input, .time.folded button')?.focus({ preventScroll: true });
 
 // onTheWay: a moment was asked for that is not here yet, and now is not what was asked
 // for.
@@ -49,7 +59,12 @@ export function TimeBar({ store }) {
     if (asked) open.value = true; // whoever follows a link to a moment will want to move from it
   }, [asked]);
   const bar = later.value && later.value !== 'missing' && html`<${later.value.Bar} store=${store} open=${open.value} fold=${toggleTime} />`;
-  if (bar && open.value) return bar;
+  const whole = Boolean(bar && open.value);
+  useEffect(() => {
+    if (held) focusBar();
+    held = false;
+  }, [whole]);
+  if (whole) return bar;
   return html`${bar}<div class="time folded"><button class="quiet" aria-expanded=${open.value} onClick=${toggleTime}><${Icon} name="history" />${t('time.open')}<${Icon} name="up" /></button>
     ${later.value === 'missing' && needed && html`<span class="soft">${t('app.new_version')}</span>`}</div>`;
 }

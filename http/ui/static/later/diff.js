@@ -4,11 +4,12 @@
 // The address says which: range (a name), or from and to (positions or times).
 import { Fragment, html, useEffect, useMemo, useSignal } from '../vendor/preact.js';
 import { get } from '../lib/api.js';
-import { Face, Icon, say } from '../lib/parts.js';
+import { Face, Icon } from '../lib/parts.js';
 import { place, setQuery } from '../lib/router.js';
 import { ago, dayTime, exact, number, refusal, t } from '../lib/strings.js';
 import { lastVisit } from '../board/time.js';
 import { Frame } from '../pages/frame.js';
+import { copyText } from './copy.js';
 import { Field, line } from './fields.js';
 import { asText, GROUPS, grouped, only, sentence, SHARES } from './report.js';
 
@@ -75,7 +76,7 @@ export default function DiffPage({ board: key }) {
   return html`<${Frame} title=${html`<a class="button quiet" href="/boards/${key}"><${Icon} name="left" /><span class="cut">${name}</span></a>`}><main class="page report" id="content">
     <h1>${t('diff.of', { name })}</h1>
     <${Ranges} board=${key} range=${range} from=${report.value?.from} to=${report.value?.to} again=${() => { turn.value++; }} />
-    ${wrong.value && html`<p class="notice red" role="alert"><span>${wrong.value.status === 404 ? t('time.not_yet') : refusal(wrong.value)}</span><button class="spread" onClick=${() => { turn.value++; }}>${t('app.retry')}</button></p>`}
+    ${wrong.value && html`<p class="notice red" role="alert"><span>${refusal(wrong.value)}</span><button class="spread" onClick=${() => { turn.value++; }}>${t('app.retry')}</button></p>`}
     ${!report.value && !wrong.value && html`<div class="stack" role="status" aria-busy="true" aria-label=${t('app.loading')}>${[1, 2, 3].map((i) => html`<div key=${i} class="bone sheet">\u00a0</div>`)}</div>`}
     ${report.value && html`<${Report} board=${key} now=${!to} ...${report.value} />`}
   </main><//>`;
@@ -122,11 +123,11 @@ function Report({ board: key, name, diff, from, to, now, items, reordered }) {
   return html`<${Fragment}>
     <div class="report-lead"><p class="report-says">${sentence(groups, counted)}</p>
       <p class="soft"><${MomentLink} board=${key} position=${diff.from} time=${from} text=${begun} /> – <${MomentLink} board=${key} position=${now ? null : diff.to} time=${to} text=${ended} />${now && html` <span class="print-only">(${exact(to)})</span>`}</p>
-      <div class="row wrap no-print"><${CopyText} text=${text} /><button onClick=${() => print()}>${t('diff.print')}</button>
+      <div class="row wrap no-print">${some.length > 0 && html`<${CopyText} text=${text} /><button onClick=${() => print()}>${t('diff.print')}</button>`}
         ${actor && html`<button class="chip" aria-pressed="true" onClick=${() => setQuery({ actor: null })}>${t('diff.only', { name: actor })}<${Icon} name="close" /></button>`}</div></div>
     ${some.length > 0 && html`<ul class="bare figures">${GROUPS.filter((g) => groups[g].length || ALWAYS.includes(g)).map((g) => html`<${Figure} key=${g} group=${g} n=${groups[g].length} />`)}</ul>`}
     ${actors.length > 0 && html`<${Actors} actors=${actors} actor=${actor} />`}
-    ${some.length === 0 && !diff.board.length && html`<div class="sheet empty"><h2>${t('diff.nothing')}</h2><p>${t(actor ? 'diff.nothing_of' : 'diff.nothing_lead', { name: actor, from: begun, to: ended })}</p></div>`}
+    ${some.length === 0 && !diff.board.length && html`<div class="sheet empty"><p>${t(actor ? 'diff.nothing_of' : 'diff.nothing_lead', { name: actor, from: begun, to: ended })}</p></div>`}
     ${diff.board.length > 0 && !actor && html`<section class="stack"><h2>${t('diff.board')}</h2><ul class="bare fields">${diff.board.map((f) => html`<${Field} key=${f.field} field=${f} />`)}</ul></section>`}
     ${some.map((g) => html`<section class="stack" key=${g} id=${g} tabindex="-1"><h2>${t(`diff.${g}`)} <span class="count number">${number(groups[g].length)}</span></h2>
       <ul class="bare changes">${groups[g].map((x) => html`<${Change} key=${x.id} board=${key} change=${x} agents=${agents} before=${diff.from} />`)}</ul></section>`)}
@@ -150,9 +151,7 @@ function MomentLink({ board, position, time, text }) {
 function CopyText({ text }) {
   const done = useSignal(false);
   const copy = async () => {
-    await navigator.clipboard.writeText(text());
-    done.value = true;
-    say(t('app.copied'));
+    done.value = await copyText(text());
   };
   return html`<button onClick=${copy}><${Icon} name=${done.value ? 'check' : 'copy'} />${t('diff.copy')}</button>`;
 }

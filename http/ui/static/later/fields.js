@@ -81,6 +81,7 @@ const short = (text, first, last) => {
   return last ? `${text.slice(0, 60)}…` : `${text.slice(0, 60)} … ${text.slice(-60)}`;
 };
 
+const clipped = (s) => (s.length > 100 ? `${s.slice(0, 99)}…` : s);
 const named = (field) => t(`field.${field}`);
 const state = (a) => (a ? t(`diff.approval_${a.state}`, { name: a.by }) : t('diff.approval_gone'));
 const list = (before, after) => {
@@ -101,7 +102,7 @@ export function line(f) {
     case 'checklist': return `${named(f.field)}: ${ticked(old ?? [])} → ${ticked(now ?? [])}`;
     case 'evidence': {
       const came = (now ?? []).filter((x) => !(old ?? []).some((y) => y.id === x.id));
-      return `${named(f.field)}: ${came.length ? came.map((x) => `+ ${x.text}`).join('; ') : t('diff.evidence_gone')}`;
+      return `${named(f.field)}: ${came.length ? came.slice(0, 4).map((x) => `+ ${clipped(x.text)}`).join('; ') : t('diff.evidence_gone')}${came.length > 4 ? `; + ${came.length - 4}` : ''}`;
     }
     case 'approval': return `${named(f.field)}: ${state(now)}${now?.note ? ` “${now.note}”` : ''}`;
     case 'blocked': return t(now ? 'diff.now_blocked' : 'diff.not_blocked');

@@ -52,7 +52,8 @@ export function only(groups, actor) {
 
 // sentence says the report in one line.
 export function sentence(groups, actors) {
-  const parts = GROUPS.filter((g) => groups[g].length).map((g) => t(`diff.n_${g}`, { n: number(groups[g].length) }));
+  const fresh = groups.done.filter((x) => x.fresh).length;
+  const parts = GROUPS.filter((g) => groups[g].length).map((g) => t(g === 'done' && fresh ? 'diff.n_done_new' : `diff.n_${g}`, { n: number(groups[g].length), fresh: number(fresh) }));
   if (!parts.length) return t('diff.nothing');
   const agents = actors.filter((a) => a.kind === 'agent').length;
   const people = actors.filter((a) => a.kind === 'human').length;

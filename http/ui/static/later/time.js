@@ -4,6 +4,7 @@ import { Icon, say } from '../lib/parts.js';
 import { place, setQuery } from '../lib/router.js';
 import { exact, moment, number, t } from '../lib/strings.js';
 import { backToNow } from '../board/time.js';
+import { copyText } from './copy.js';
 import { SPEEDS, Traveller } from './travel.js';
 import { said } from './words.js';
 
@@ -257,10 +258,8 @@ function Compare({ store, travel }) {
 function CopyLink({ store }) {
   const done = useSignal(false);
   const copy = async () => {
-    await navigator.clipboard.writeText(`${location.origin}${location.pathname}?at=${store.moment.peek().position}`);
-    done.value = true;
+    done.value = await copyText(`${location.origin}${location.pathname}?at=${store.moment.peek().position}`, t('time.linked'));
     setTimeout(() => { done.value = false; }, 2000);
-    say(t('time.linked'));
   };
   return html`<button class="quiet square" aria-label=${t('time.link')} title=${t('time.link')} onClick=${copy}><${Icon} name=${done.value ? 'check' : 'link'} /></button>`;
 }
