@@ -19,16 +19,17 @@ run: build ## Start the board on http://127.0.0.1:18000 with its data in ./data
 	@mkdir -p $(DATA)
 	DATA_DIR=$(DATA) $(BIN) serve
 
-# The program's own tests start hundreds of servers, which the race detector makes
-# five times slower: they run without it, and then those that have most at once
-# with it. Every package they are made of runs with it.
+# The race detector makes everything five to ten times slower. With it run all
+# packages but the program, their random tests for a quarter of the rounds, and of
+# the program's own tests, which start hundreds of servers, those that have most at
+# once; without it, the program's and the random tests in full.
 RACED_OF_PROGRAM := ^(TestServer.*|TestClaimsOfManyAtOnce|TestTorture|TestFollow|TestDrillBusFolderDeleted|TestServerTakesBackups)$$
 
 test: ## Run every test (needs Go alone; the race detector runs where cgo works)
 	@if CGO_ENABLED=1 go env CC >/dev/null && command -v $$(go env CC) >/dev/null; then \
 		set -e; packages=$$(go list ./... | grep -v '/cmd/kanban$$'); \
-		echo "go test -race (all packages but the program)"; CGO_ENABLED=1 go test -race -timeout 20m $$packages; \
-		echo "go test ./cmd/kanban"; go test -timeout 15m ./cmd/kanban; \
+		echo "go test -race (all packages but the program)"; CGO_ENABLED=1 RAPID_CHECKS=25 go test -race -timeout 20m $$packages; \
+		echo "go test (the program, and random tests in full)"; go test -timeout 15m ./cmd/kanban ./commands ./events/sqlstore ./projections ./readmodel; \
 		echo "go test -race ./cmd/kanban (what has most at once)"; CGO_ENABLED=1 KANBAN_TORTURE_ROUNDS=5 go test -race -timeout 15m -run '$(RACED_OF_PROGRAM)' ./cmd/kanban; \
 	else \
 		echo "go test ./... (no C compiler: without the race detector)"; go test -timeout 20m ./...; \

@@ -162,6 +162,7 @@ func (b *board) recover(e *events.Envelope, f *events.TicketRecovered) {
 	for _, x := range f.Evidence {
 		t.NextEvidence = max(t.NextEvidence, x.ID+1)
 	}
+	t.CommentCount = int64(len(f.Comments))
 	for _, c := range f.Comments {
 		b.comments[c.ID] = comment{TicketID: t.ID, Author: c.Author}
 	}
@@ -181,8 +182,16 @@ func (b *board) evolveComment(t *Ticket, e *events.Envelope, fact events.Event) 
 	switch f := fact.(type) {
 	case events.CommentAdded:
 		b.comments[f.CommentID] = comment{TicketID: t.ID, Author: e.Actor}
+		t.CommentCount++
 	case events.CommentDeleted:
-		delete(b.comments, f.CommentID)
+		if _, there := b.comments[f.CommentID]; there {
+			delete(b.comments, f.CommentID)
+			t.CommentCount--
+		}
+	case nil:
+		if e.Type == events.TypeCommentAdded { // its text was redacted, and its id with it
+			t.CommentCount++
+		}
 	default: // a new text
 	}
 }

@@ -309,6 +309,29 @@ func TestSnapshotRestoresTheSameState(t *testing.T) {
 	}
 }
 
+// Comments are counted as the rows count them: one whose data was redacted is
+// there, and nobody can delete it, for its id went with it.
+func TestCommentsAreCounted(t *testing.T) {
+	t.Parallel()
+	comment := func(ticket, id int64) decided { return onBoard(ticket, events.CommentAdded{CommentID: id, Text: "x"}) }
+	gone := func(ticket, id int64) decided { return onBoard(ticket, events.CommentDeleted{CommentID: id}) }
+	s := given(t, ticketIn(1, 1, "a0"), ticketIn(2, 1, "a1"), comment(1, 1), comment(1, 2), comment(2, 3), gone(1, 1), gone(1, 1), gone(1, 9))
+	b := s.w.state.boards[1]
+	b.evolveComment(b.tickets[1], &events.Envelope{Type: events.TypeCommentAdded}, nil)
+	b.evolveComment(b.tickets[1], &events.Envelope{Type: events.TypeCommentUpdated}, nil)
+	if one, two := b.tickets[1].CommentCount, b.tickets[2].CommentCount; one != 2 || two != 1 {
+		t.Errorf("the tickets have %d and %d comments, want 2 and 1", one, two)
+	}
+	s.fact(pam, onBoard(1, events.TicketDeleted{}))
+	back := events.TicketRecovered{Comments: []events.RecoveredComment{{ID: 2, Text: "x", Author: pam}}}
+	back.Number, back.Key, back.ColumnID, back.Column = 1, "WEB-1", 1, "To do"
+	s.fact(pam, onBoard(1, back))
+	s.fact(pam, gone(1, 2))
+	if got := b.tickets[1].CommentCount; got != 0 {
+		t.Errorf("the ticket that came back has %d comments, want none", got)
+	}
+}
+
 func TestDecodeKnowsEveryPublicCommand(t *testing.T) {
 	t.Parallel()
 	for _, kind := range Types() {

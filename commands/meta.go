@@ -73,6 +73,9 @@ type Ticket struct {
 	Blocked   bool      // something it depends on is not done
 	Approval  *Approval // nil = not asked for, or void since the ticket changed
 
+	// CommentCount is how many comments there are; they do not change Version.
+	CommentCount int64 `json:",omitempty"`
+
 	// LastHolder is who claimed the ticket last, 0 = nobody yet. Lost are those
 	// who lost a claim of it and have not claimed it again.
 	LastHolder int64   `json:",omitempty"`

@@ -14,7 +14,7 @@ import (
 const (
 	// stateSchema is the shape of stored snapshots: count it up when the state
 	// changes, and older ones are folded afresh.
-	stateSchema = 3
+	stateSchema = 4
 	// directoryStream names the directory among the snapshots.
 	directoryStream = "directory"
 	// snapshotEvery is the number of events between snapshots of one stream; a

@@ -37,7 +37,7 @@ func ticketView(t *commands.Ticket) readmodel.Ticket {
 		Priority: t.Priority, Labels: t.Labels,
 		ColumnID: t.ColumnID, CurrentColumn: t.Column, Rank: t.Rank, DueAt: t.DueAt,
 		Archived: t.Archived, Checklist: t.Checklist, Evidence: t.Evidence,
-		DependsOn: make([]string, len(t.DependsOn)), Blocked: t.Blocked, Version: t.Version,
+		DependsOn: make([]string, len(t.DependsOn)), Blocked: t.Blocked, CommentCount: t.CommentCount, Version: t.Version,
 		CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt, ColumnEnteredAt: t.ColumnEnteredAt, CreatedBy: t.CreatedBy,
 	}
 	if v.Labels == nil {

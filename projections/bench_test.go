@@ -58,12 +58,14 @@ func BenchmarkApply(b *testing.B) {
 	})
 	b.Run("raw", func(b *testing.B) {
 		db := open(b)
-		ticket, err := db.Writer().PrepareContext(b.Context(), `INSERT INTO tickets VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+		ticket, err := db.Writer().PrepareContext(b.Context(), `INSERT INTO tickets (id, board_id, number, key, title, description,
+			acceptance_criteria, priority, labels, assignee, column_id, current_column, rank, due_at, archived, version, created_by, created_at,
+			updated_at, column_entered_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 		if err != nil {
 			b.Fatal(err)
 		}
 		defer ticket.Close()
-		line, err := db.Writer().PrepareContext(b.Context(), `INSERT INTO ticket_history VALUES (?,?,?,?,?,?,?,?,?)`)
+		line, err := db.Writer().PrepareContext(b.Context(), `INSERT INTO ticket_history VALUES (?,?,?,?,?,?,?,?,?,1)`)
 		if err != nil {
 			b.Fatal(err)
 		}

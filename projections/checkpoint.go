@@ -35,7 +35,7 @@ const (
 	checkpointName = "readmodel"
 	// rowSchema is the shape of the rows. Add one whenever the same events would
 	// make other rows: the next start then rebuilds.
-	rowSchema = 3
+	rowSchema = 5
 )
 
 const (

@@ -222,9 +222,11 @@ func openSide(ctx context.Context, q querier, table string) (*side, error) {
 	switch table {
 	case "columns", "members", "dependencies", "work":
 		keys = 2
+	case "claims":
+		keys = 3
 	}
 	// The key comes first in every table.
-	order := []string{"1", "2"}[:keys]
+	order := []string{"1", "2", "3"}[:keys]
 	rows, err := q.QueryContext(ctx, "SELECT * FROM "+table+" ORDER BY "+strings.Join(order, ", ")) //nolint:rowserrcheck // next checks it
 	if err != nil {
 		return nil, err

@@ -139,7 +139,7 @@ func TestGivenEventsThenRows(t *testing.T) {
 			{1, 1, events.DependencyRemoved{DependsOn: 2, Key: "WEB-2"}, false},
 			{1, 2, events.TicketDeleted{}, false},
 		},
-		"stays": {
+		"claims": {
 			board, first, second,
 			{1, 3, ticketCreated(3), true},
 			{1, 1, events.TicketClaimed{}, false},

@@ -13,9 +13,9 @@ import (
 	"github.com/agent-kanban/agent-kanban/readmodel"
 )
 
-// history keeps one row per changed field of a ticket. The rows of a deleted
-// ticket stay.
-type history struct{ insert, insertMany, ticket, checklist statement }
+// history keeps one row per changed field of a ticket, and with it where the
+// ticket came. The rows of a deleted ticket stay.
+type history struct{ insert, insertMany, found, ticket, checklist, firstColumn statement }
 
 // manyLines is how many rows go into one statement: calling SQLite costs as much
 // as storing a row.
@@ -27,12 +27,15 @@ func newHistory(p *preparer) *history {
 	// The id names the event and the place in it, so what it replaces, if there
 	// is anything, is the same row.
 	const into, row = `INSERT OR REPLACE INTO {ticket_history}
-		(id, ticket_id, board_id, field_name, old_value, new_value, changed_by, actor_kind, changed_at) VALUES `, `(?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		(id, ticket_id, board_id, field_name, old_value, new_value, changed_by, actor_kind, changed_at, column_id) `, `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	return &history{
-		insert:     p.prepare(into + row),
-		insertMany: p.prepare(into + strings.Repeat(row+", ", manyLines-1) + row),
-		ticket:     p.prepare(`SELECT title, description, acceptance_criteria, priority, labels, due_at FROM {tickets} WHERE id = ?`),
-		checklist:  p.prepare(`SELECT checklist FROM {tickets} WHERE id = ?`),
+		insert:     p.prepare(into + `VALUES ` + row),
+		insertMany: p.prepare(into + `VALUES ` + strings.Repeat(row+", ", manyLines-1) + row),
+		found: p.prepare(into + `SELECT ?2, id, board_id, 'column', NULL, ?3, ?4, ?5, ?6, ?7 FROM {tickets}
+			WHERE id = ?1 AND column_id <> ?7`),
+		ticket:      p.prepare(`SELECT title, description, acceptance_criteria, priority, labels, due_at FROM {tickets} WHERE id = ?`),
+		checklist:   p.prepare(`SELECT checklist FROM {tickets} WHERE id = ?`),
+		firstColumn: p.prepare(`SELECT id FROM {columns} WHERE board_id = ? ORDER BY place LIMIT 1`),
 	}
 }
 
@@ -47,16 +50,21 @@ type lines struct {
 }
 
 // add notes one row; old and new are NULL where they are "".
-func (l *lines) add(field, from, to string) {
+func (l *lines) add(field, from, to string) { l.note(field, from, to, nil) }
+
+// came notes one row, and that the ticket came to a column by it.
+func (l *lines) came(column int64, field, from, to string) { l.note(field, from, to, column) }
+
+func (l *lines) note(field, from, to string, column any) {
 	l.tx.lines = append(l.tx.lines, l.c.Position*16+l.n, l.c.TicketID, l.c.BoardID, field, orNull(from), orNull(to),
-		l.c.Actor.Name, string(l.c.Actor.Kind), l.c.At)
+		l.c.Actor.Name, string(l.c.Actor.Kind), l.c.At, column)
 	l.n++
 }
 
 // Flush writes the rows that Apply noted. Nothing reads them before the end of
 // the transaction.
 func (h *history) Flush(ctx context.Context, tx *Tx) error {
-	const width = 9
+	const width = 10
 	rest := tx.lines
 	for ; len(rest) >= manyLines*width; rest = rest[manyLines*width:] {
 		if err := tx.exec(ctx, h.insertMany, rest[:manyLines*width]...); err != nil {
@@ -86,15 +94,20 @@ func (h *history) Apply(ctx context.Context, tx *Tx, c Change) error {
 	l := &lines{tx: tx, c: c}
 	switch f := c.Fact.(type) {
 	case nil:
+		if c.Type == events.TypeTicketCreated {
+			return h.redactedCreation(ctx, l)
+		}
 		l.redacted()
 	case events.TicketCreated:
-		l.add("status", "", "created")
+		l.came(f.ColumnID, "status", "", "created")
 		l.overLimit(f.OverLimit)
 	case events.TicketUpdated:
 		return h.updated(ctx, l, f)
 	case events.TicketMoved:
 		if f.FromColumnID != f.ColumnID {
-			l.add("column", f.FromColumn, f.Column)
+			l.came(f.ColumnID, "column", f.FromColumn, f.Column)
+		} else if err := h.stayed(ctx, l, f); err != nil {
+			return err
 		}
 		l.overLimit(f.OverLimit)
 	case events.TicketAssigned:
@@ -102,12 +115,12 @@ func (h *history) Apply(ctx context.Context, tx *Tx, c Change) error {
 	case events.TicketArchived:
 		l.add("status", "", "archived")
 	case events.TicketRestored:
-		l.add("status", "archived", "restored")
+		l.came(f.ColumnID, "status", "archived", "restored")
 		l.overLimit(f.OverLimit)
 	case events.TicketDeleted:
 		l.add("status", "", "deleted")
 	case events.TicketRecovered:
-		l.add("status", "deleted", "recovered")
+		l.came(f.ColumnID, "status", "deleted", "recovered")
 		l.overLimit(f.OverLimit)
 	case events.TicketClaimed:
 		l.add("lease", "", c.Actor.Name)
@@ -143,8 +156,6 @@ func (h *history) Apply(ctx context.Context, tx *Tx, c Change) error {
 // redacted says that something changed, and no more.
 func (l *lines) redacted() {
 	switch l.c.Type {
-	case events.TypeTicketCreated:
-		l.add("status", "", "created")
 	case events.TypeTicketUpdated:
 		l.add(Redacted, "", Redacted)
 	case events.TypeTicketMoved:
@@ -166,6 +177,28 @@ func (l *lines) redacted() {
 	case events.TypeApprovalRequested, events.TypeTicketApproved, events.TypeTicketRejected, events.TypeApprovalWithdrawn:
 		l.add("approval", "", Redacted)
 	}
+}
+
+// redactedCreation is as tickets have it: in the first column.
+func (h *history) redactedCreation(ctx context.Context, l *lines) error {
+	var column int64
+	err := l.tx.queryRow(ctx, h.firstColumn, l.c.BoardID).Scan(&column)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	l.came(column, "status", "", "created")
+	return nil
+}
+
+// stayed notes a row only where the ticket is found in a column that it was not
+// seen to come to, for the move there was redacted.
+func (h *history) stayed(ctx context.Context, l *lines, f events.TicketMoved) error {
+	found, err := l.tx.changed(ctx, h.found, l.c.TicketID, l.c.Position*16+l.n, orNull(f.Column), l.c.Actor.Name, string(l.c.Actor.Kind),
+		l.c.At, f.ColumnID)
+	if found {
+		l.n++
+	}
+	return err
 }
 
 // checked tells how many acceptance criteria were done before and are now.

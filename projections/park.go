@@ -159,7 +159,6 @@ func settle(ctx context.Context, tx *sql.Tx) error {
 		`DELETE FROM dependencies WHERE board_id NOT IN (SELECT id FROM boards)`,
 		`DELETE FROM usage WHERE board_id NOT IN (SELECT id FROM boards)`,
 		`DELETE FROM work WHERE board_id NOT IN (SELECT id FROM boards)`,
-		`DELETE FROM stays WHERE board_id NOT IN (SELECT id FROM boards)`,
 		`DELETE FROM claims WHERE board_id NOT IN (SELECT id FROM boards)`,
 		`UPDATE tickets SET current_column = c.name FROM columns c
 			WHERE c.board_id = tickets.board_id AND c.id = tickets.column_id AND c.name <> tickets.current_column`,

@@ -23,8 +23,8 @@ type UpdateFunc func(ctx context.Context, fn func(ctx context.Context, tx *sql.T
 type Projector interface {
 	// Name is the view's name.
 	Name() string
-	// Tables are those it alone writes to (but for what dependencies keep in
-	// tickets).
+	// Tables are those it alone writes to (but for what comments and dependencies
+	// keep in tickets).
 	Tables() []string
 	// Apply changes the rows by one event. An error means that this event cannot
 	// be applied, or that the database failed.
@@ -70,7 +70,7 @@ type preparer struct {
 }
 
 // tables lists every table that is rebuilt, in the order of their definitions.
-var tables = []string{"boards", "columns", "members", "tickets", "comments", "ticket_history", "users", "dependencies", "usage", "work", "stays", "claims"}
+var tables = []string{"boards", "columns", "members", "tickets", "comments", "ticket_history", "users", "dependencies", "usage", "work", "claims"}
 
 func tableNames(suffix string) *strings.Replacer {
 	var pairs []string
@@ -89,9 +89,9 @@ func newViews(ctx context.Context, db *sql.DB, suffix string) (*views, error) {
 	}
 	p := &preparer{ctx: ctx, db: db, names: tableNames(suffix), views: v}
 	// The order matters: history reads a ticket before it changes, a deleted board
-	// takes its comments along by way of its tickets, whether a ticket is done
-	// depends on the kind of its column, and a stay is where its ticket is.
-	v.projectors = []Projector{newHistory(p), newComments(p), newBoards(p), newTickets(p), newDependencies(p), newUsers(p), newWork(p), newStays(p)}
+	// takes its comments along by way of its tickets, and whether a ticket is done
+	// depends on the kind of its column.
+	v.projectors = []Projector{newHistory(p), newComments(p), newBoards(p), newTickets(p), newDependencies(p), newUsers(p), newWork(p), newClaims(p)}
 	if p.err != nil {
 		return nil, errors.Join(p.err, v.close())
 	}

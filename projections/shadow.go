@@ -15,7 +15,7 @@ const shadow = "_shadow"
 // others are made when the rows are complete, which is faster. Without one of
 // these a rebuild takes the square of its time (TestRebuildLooksUpByIndex).
 var needed = []string{
-	"idx_tickets_board_id", "idx_comments_ticket_id", "idx_dependencies_depends_on", "idx_stays_ticket_id", "idx_claims_ticket_id",
+	"idx_tickets_board_id", "idx_comments_ticket_id", "idx_dependencies_depends_on",
 }
 
 // definition is one table or index as SQLite keeps it, which is how the

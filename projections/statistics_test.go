@@ -57,7 +57,7 @@ func walk(t fataler, log []events.Envelope) *walked {
 				if last >= 0 {
 					w.visits[k.ID][last].left = e.RecordedAt
 				}
-				w.visits[k.ID] = append(w.visits[k.ID], visit{column: k.ColumnID, position: e.Position, entered: k.ColumnEnteredAt})
+				w.visits[k.ID] = append(w.visits[k.ID], visit{column: k.ColumnID, position: e.Position, entered: e.RecordedAt})
 			}
 		}
 		end := func(outcome string) {

@@ -51,7 +51,7 @@ func newTickets(p *preparer) *tickets {
 			WHERE json_extract(value, '$.id') <> ?), approval = NULL, version = ?, updated_at = ? WHERE id = ?`),
 		approval: p.prepare(`UPDATE {tickets} SET approval = ?, version = ?, updated_at = ? WHERE id = ?`),
 		recover: p.prepare(`UPDATE {tickets} SET archived = ?, checklist = ?, evidence = ?, created_by = ?, created_at = ?,
-			column_entered_at = ? WHERE id = ?`),
+			column_entered_at = ?, comment_count = ? WHERE id = ?`),
 		firstColumn: p.prepare(`SELECT id, name FROM {columns} WHERE board_id = ? ORDER BY place LIMIT 1`),
 	}
 }
@@ -138,7 +138,7 @@ func (p *tickets) work(ctx context.Context, tx *Tx, c Change) error {
 	case events.TicketRecovered:
 		return errors.Join(p.create(ctx, tx, c, &f.TicketCreated),
 			tx.exec(ctx, p.recover, bit(f.Archived), list(f.Checklist), list(f.Evidence), f.CreatedBy,
-				readmodel.FormatTime(f.CreatedAt), readmodel.FormatTime(f.ColumnEnteredAt), c.TicketID))
+				readmodel.FormatTime(f.CreatedAt), readmodel.FormatTime(f.ColumnEnteredAt), len(f.Comments), c.TicketID))
 	default:
 		return nil // other views
 	}

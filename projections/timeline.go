@@ -21,6 +21,7 @@ type Timeline struct {
 	boards   map[int64]*timelineBoard
 	tickets  map[int64]*readmodel.Ticket
 	comments map[int64]*readmodel.Comment
+	counts   map[int64]int64 // of comments, by ticket
 	history  map[int64][]readmodel.HistoryEntry
 	users    map[int64]*readmodel.User
 	waits    map[int64][]events.Dependency // ticket to those that must be done before
@@ -38,6 +39,7 @@ func NewTimeline() *Timeline {
 		boards:   map[int64]*timelineBoard{},
 		tickets:  map[int64]*readmodel.Ticket{},
 		comments: map[int64]*readmodel.Comment{},
+		counts:   map[int64]int64{},
 		history:  map[int64][]readmodel.HistoryEntry{},
 		users:    map[int64]*readmodel.User{},
 		waits:    map[int64][]events.Dependency{},
@@ -206,6 +208,7 @@ func (t *Timeline) ticket(e *events.Envelope, fact events.Event) {
 	case events.TicketDeleted:
 		delete(t.tickets, k.ID)
 		delete(t.waits, k.ID)
+		delete(t.counts, k.ID)
 		maps.DeleteFunc(t.comments, func(_ int64, c *readmodel.Comment) bool { return c.TicketID == k.ID })
 		return
 	default:
@@ -255,13 +258,15 @@ func (t *Timeline) comment(e *events.Envelope, fact events.Event) bool {
 			ID: id, TicketID: e.TicketID, BoardID: e.BoardID, Text: text, Author: e.Actor.Name, AuthorKind: e.Actor.Kind,
 			CreatedAt: e.RecordedAt, UpdatedAt: e.RecordedAt,
 		}
+		t.counts[e.TicketID]++
 	case events.TypeCommentUpdated:
 		if f, ok := fact.(events.CommentUpdated); ok && t.comments[f.CommentID] != nil {
 			t.comments[f.CommentID].Text, t.comments[f.CommentID].UpdatedAt = f.Text, e.RecordedAt
 		}
 	case events.TypeCommentDeleted:
-		if f, ok := fact.(events.CommentDeleted); ok {
+		if f, ok := fact.(events.CommentDeleted); ok && t.comments[f.CommentID] != nil {
 			delete(t.comments, f.CommentID)
+			t.counts[e.TicketID]--
 		}
 	default:
 		return false

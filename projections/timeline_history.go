@@ -49,6 +49,8 @@ func (t *Timeline) note(e *events.Envelope, fact events.Event) {
 			add("column", "", Redacted)
 		} else if f.FromColumnID != f.ColumnID {
 			add("column", f.FromColumn, f.Column)
+		} else if k := t.tickets[e.TicketID]; k != nil && k.ColumnID != f.ColumnID { // a move before was redacted
+			add("column", "", f.Column)
 		}
 		limit(f.OverLimit)
 	case events.TypeTicketAssigned:

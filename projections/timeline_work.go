@@ -59,6 +59,7 @@ func (t *Timeline) recovered(e *events.Envelope, f *events.TicketRecovered) {
 	k.Evidence = append(k.Evidence, f.Evidence...)
 	t.tickets[k.ID] = k
 	t.waits[k.ID] = slices.Clone(f.DependsOn)
+	t.counts[k.ID] = int64(len(f.Comments))
 	for _, c := range f.Comments {
 		t.comments[c.ID] = &readmodel.Comment{
 			ID: c.ID, TicketID: k.ID, BoardID: k.BoardID, Text: c.Text, Author: c.Author.Name, AuthorKind: c.Author.Kind,
@@ -67,9 +68,11 @@ func (t *Timeline) recovered(e *events.Envelope, f *events.TicketRecovered) {
 	}
 }
 
-// shown is a ticket as the views show it: with what it waits for.
+// shown is a ticket as the views show it: with what it waits for, and how much was
+// said about it.
 func (t *Timeline) shown(k *readmodel.Ticket) readmodel.Ticket {
 	view := *k
+	view.CommentCount = t.counts[k.ID]
 	view.DependsOn = make([]string, len(t.waits[k.ID]))
 	for i, d := range t.waits[k.ID] {
 		view.DependsOn[i] = d.Key

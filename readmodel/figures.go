@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 	"time"
 
@@ -15,18 +14,18 @@ import (
 
 // stay is one stay of a ticket in a column.
 type stay struct {
-	id, ticket, column int64
-	entered            time.Time
-	left               *time.Time
+	column, position int64 // of the event that brought it there
+	entered          time.Time
+	left             *time.Time
 }
 
 // claim is one claim of a ticket.
 type claim struct {
-	id, ticket, user int64
-	name             string
-	at               time.Time
-	ended            *time.Time
-	outcome          string
+	position, user int64
+	name           string
+	at             time.Time
+	ended          *time.Time
+	outcome        string
 }
 
 // figured is a ticket as statistics need it.
@@ -41,9 +40,20 @@ type figured struct {
 	claims            []claim
 }
 
+// settle makes stays of arrivals, in their order: each ends where the next begins,
+// and one after another in the same column are one.
+func (t *figured) settle() {
+	slices.SortFunc(t.stays, func(a, b stay) int { return cmp.Compare(a.position, b.position) })
+	t.stays = slices.CompactFunc(t.stays, func(a, b stay) bool { return a.column == b.column })
+	for i := range len(t.stays) - 1 {
+		t.stays[i].left = &t.stays[i+1].entered
+	}
+}
+
 // course is the course of one ticket over the columns.
 type course struct {
 	done   *time.Time // when it last came to be done; nil = it is not
+	by     int64      // the position at which it did
 	begun  *time.Time // of the work
 	rework []int64    // positions at which it came back
 }
@@ -62,13 +72,13 @@ func courseOf(t *figured, kinds map[int64]events.ColumnKind) course {
 		switch kind {
 		case events.Done:
 			if before != events.Done {
-				c.done = &s.entered
+				c.done, c.by = &s.entered, s.position
 			}
 		case events.Active:
 			begin(s.entered)
 		}
 		if (before == events.Review || before == events.Done) && (kind == events.Backlog || kind == events.Active || kind == events.Blocked) {
-			c.rework = append(c.rework, s.id)
+			c.rework = append(c.rework, s.position)
 		}
 		before = kind
 	}
@@ -107,15 +117,16 @@ type figures struct {
 
 const (
 	figuredTickets = `SELECT id, column_id, key, priority, assignee, archived, open_deps > 0, lease_fence IS NOT NULL, created_at, column_entered_at
-		FROM tickets WHERE %s`
-	ticketStays  = `SELECT id, ticket_id, column_id, entered_at, left_at FROM stays WHERE %s`
-	ticketClaims = `SELECT id, ticket_id, user_id, name, claimed_at, ended_at, coalesce(outcome, '') FROM claims WHERE %s`
+		FROM tickets WHERE board_id = ?`
+	boardArrivals = `SELECT h.ticket_id, h.id / 16, h.column_id, h.changed_at FROM tickets t JOIN ticket_history h ON h.ticket_id = t.id
+		WHERE t.board_id = ? AND h.column_id IS NOT NULL`
+	boardClaims = `SELECT ticket_id, position, user_id, name, claimed_at, ended_at, coalesce(outcome, '') FROM claims WHERE board_id = ?
+		ORDER BY ticket_id, position`
 )
 
-// figures reads a board where ticket is 0, else the ticket alone. A clock that
-// goes back must not make an age negative, so asOf is no earlier than anything
-// that it is compared with.
-func (q *Queries) figures(ctx context.Context, tx bun.Tx, board, ticket int64, now time.Time) (*figures, error) {
+// figures reads a board. A clock that goes back must not make an age negative, so
+// asOf is no earlier than anything that it is compared with.
+func (q *Queries) figures(ctx context.Context, tx bun.Tx, board int64, now time.Time) (*figures, error) {
 	f := &figures{asOf: now.UTC().Truncate(time.Microsecond), kinds: map[int64]events.ColumnKind{}}
 	err := tx.StmtContext(ctx, q.stmt.position).QueryRowContext(ctx).Scan(&f.position) //nolint:sqlclosecheck // ends with the transaction
 	if err != nil {
@@ -127,12 +138,8 @@ func (q *Queries) figures(ctx context.Context, tx bun.Tx, board, ticket int64, n
 	for _, c := range f.columns {
 		f.kinds[c.ID] = c.Kind
 	}
-	own, other, id := "board_id = ?", "board_id = ?", board
-	if ticket != 0 {
-		own, other, id = "id = ?", "ticket_id = ?", ticket
-	}
 	byID := map[int64]*figured{}
-	err = eachRow(ctx, tx, fmt.Sprintf(figuredTickets, own), id, func(scan func(...any) error) error {
+	err = eachRow(ctx, tx, figuredTickets, board, func(scan func(...any) error) error {
 		t, created, entered := &figured{}, "", ""
 		err := scan(&t.id, &t.column, &t.key, &t.priority, &t.assignee, &t.archived, &t.blocked, &t.held, &created, &entered)
 		if err != nil {
@@ -149,54 +156,78 @@ func (q *Queries) figures(ctx context.Context, tx bun.Tx, board, ticket int64, n
 		return nil, err
 	}
 	slices.SortFunc(f.tickets, func(a, b *figured) int { return cmp.Compare(a.id, b.id) })
-	err = eachRow(ctx, tx, fmt.Sprintf(ticketStays, other), id, func(scan func(...any) error) error {
+	err = eachRow(ctx, tx, boardArrivals, board, func(scan func(...any) error) error {
 		var s stay
-		var entered string
-		var left sql.NullString
-		if err := scan(&s.id, &s.ticket, &s.column, &entered, &left); err != nil {
+		var ticket int64
+		var at string
+		if err := scan(&ticket, &s.position, &s.column, &at); err != nil {
 			return err
 		}
-		t := byID[s.ticket]
-		if t == nil {
-			return nil // of a ticket that was deleted
-		}
-		var err error
-		if s.left, err = parseOptional(left); err != nil {
-			return err
-		}
-		if err := parseInto(&s.entered, entered); err != nil {
+		if err := parseInto(&s.entered, at); err != nil {
 			return err
 		}
 		f.later(s.entered)
+		t := byID[ticket]
 		t.stays = append(t.stays, s)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	err = eachRow(ctx, tx, fmt.Sprintf(ticketClaims, other), id, func(scan func(...any) error) error {
+	for _, t := range f.tickets {
+		t.settle()
+	}
+	return f, eachRow(ctx, tx, boardClaims, board, func(scan func(...any) error) error {
 		var c claim
+		var ticket int64
 		var at string
 		var ended sql.NullString
-		if err := scan(&c.id, &c.ticket, &c.user, &c.name, &at, &ended, &c.outcome); err != nil {
+		if err := scan(&ticket, &c.position, &c.user, &c.name, &at, &ended, &c.outcome); err != nil {
 			return err
 		}
-		t := byID[c.ticket]
+		t := byID[ticket]
 		if t == nil {
-			return nil
+			return nil // of a ticket that was deleted
 		}
 		var err error
 		if c.ended, err = parseOptional(ended); err != nil {
 			return err
 		}
+		if c.at, err = ParseTime(at); err != nil {
+			return err
+		}
 		t.claims = append(t.claims, c)
-		return parseInto(&t.claims[len(t.claims)-1].at, at)
+		return nil
 	})
-	for _, t := range f.tickets {
-		slices.SortFunc(t.stays, func(a, b stay) int { return cmp.Compare(a.id, b.id) })
-		slices.SortFunc(t.claims, func(a, b claim) int { return cmp.Compare(a.id, b.id) })
+}
+
+const goneArrivals = `SELECT ticket_id, id / 16, column_id, changed_at FROM ticket_history
+	WHERE ticket_id IN (SELECT value FROM json_each(?)) AND column_id IS NOT NULL`
+
+// gone reads the stays of tickets that figures leave out, because they were
+// deleted.
+func (f *figures) gone(ctx context.Context, tx bun.Tx, ids []int64) (map[int64][]stay, error) {
+	tickets := map[int64]*figured{}
+	err := eachRow(ctx, tx, goneArrivals, idList(ids), func(scan func(...any) error) error {
+		var s stay
+		var ticket int64
+		var at string
+		if err := scan(&ticket, &s.position, &s.column, &at); err != nil {
+			return err
+		}
+		if tickets[ticket] == nil {
+			tickets[ticket] = &figured{}
+		}
+		err := parseInto(&s.entered, at)
+		tickets[ticket].stays = append(tickets[ticket].stays, s)
+		return err
+	})
+	stays := map[int64][]stay{}
+	for id, t := range tickets {
+		t.settle()
+		stays[id] = t.stays
 	}
-	return f, err
+	return stays, err
 }
 
 func (f *figures) later(times ...time.Time) {

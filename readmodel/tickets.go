@@ -49,6 +49,7 @@ type ticketRow struct {
 	LeaseHolder        *string
 	LeaseClaimedAt     *string
 	LeaseExpiresAt     *string
+	CommentCount       int64
 	BeatExpiresAt      *int64 `bun:",scanonly"` // microseconds; of the newest heartbeat
 }
 
@@ -58,7 +59,7 @@ const (
 	ticketColumns = `t.id, t.board_id, t.key, t.title, t.description, t.acceptance_criteria, t.priority, t.labels, t.assignee,
 	t.column_id, t.current_column, t.rank, t.due_at, t.archived, t.version, t.created_by, t.created_at, t.updated_at, t.column_entered_at,
 	t.checklist, t.evidence, t.depends_on, t.open_deps, t.approval,
-	t.lease_fence, t.lease_holder_id, t.lease_holder, t.lease_claimed_at, t.lease_expires_at, h.expires_at`
+	t.lease_fence, t.lease_holder_id, t.lease_holder, t.lease_claimed_at, t.lease_expires_at, t.comment_count, h.expires_at`
 	joinHeartbeat = `LEFT JOIN heartbeats h ON h.ticket_id = t.id AND h.fence = t.lease_fence`
 	selectTicket  = `SELECT ` + ticketColumns + ` FROM tickets t ` + joinHeartbeat
 )
@@ -67,7 +68,7 @@ func (r *ticketRow) scan(row interface{ Scan(...any) error }) error {
 	return row.Scan(&r.ID, &r.BoardID, &r.Key, &r.Title, &r.Description, &r.AcceptanceCriteria, &r.Priority, &r.Labels,
 		&r.Assignee, &r.ColumnID, &r.CurrentColumn, &r.Rank, &r.DueAt, &r.Archived, &r.Version, &r.CreatedBy,
 		&r.CreatedAt, &r.UpdatedAt, &r.ColumnEnteredAt, &r.Checklist, &r.Evidence, &r.DependsOn, &r.OpenDeps, &r.Approval,
-		&r.LeaseFence, &r.LeaseHolderID, &r.LeaseHolder, &r.LeaseClaimedAt, &r.LeaseExpiresAt, &r.BeatExpiresAt)
+		&r.LeaseFence, &r.LeaseHolderID, &r.LeaseHolder, &r.LeaseClaimedAt, &r.LeaseExpiresAt, &r.CommentCount, &r.BeatExpiresAt)
 }
 
 func (r *ticketRow) view() (Ticket, error) {
@@ -75,7 +76,7 @@ func (r *ticketRow) view() (Ticket, error) {
 		ID: r.ID, Key: r.Key, BoardID: r.BoardID, Title: r.Title, Description: r.Description,
 		AcceptanceCriteria: r.AcceptanceCriteria, Priority: events.Priority(r.Priority), Assignee: r.Assignee,
 		ColumnID: r.ColumnID, CurrentColumn: r.CurrentColumn, Rank: r.Rank, Archived: r.Archived, Version: r.Version,
-		CreatedBy: r.CreatedBy, Blocked: r.OpenDeps > 0,
+		CreatedBy: r.CreatedBy, Blocked: r.OpenDeps > 0, CommentCount: r.CommentCount,
 	}
 	var errs [10]error
 	t.Labels, errs[0] = ParseLabels(r.Labels)

@@ -58,6 +58,9 @@ type Ticket struct {
 	Approval  *Approval              `json:"approval"`   // null = not asked for, or void since the ticket changed
 	Lease     *Lease                 `json:"lease"`      // null = nobody holds it
 
+	// CommentCount is how many comments there are. It is not part of the version.
+	CommentCount int64 `json:"comment_count"`
+
 	// Version is the board version of the last event that changed the ticket:
 	// the ETag. Comments do not change it.
 	Version         int64     `json:"version"`

@@ -46,7 +46,7 @@ func getTicket(ctx context.Context, s *session, in ticketArgs) (reply, error) {
 		return reply{}, err
 	}
 	if !in.Detailed && in.Cursor == "" {
-		return s.concise(ctx, &t)
+		return concise(&t), nil
 	}
 	if in.Cursor != "" && at.Version != t.Version {
 		return reply{}, &events.Error{
@@ -58,18 +58,14 @@ func getTicket(ctx context.Context, s *session, in ticketArgs) (reply, error) {
 }
 
 // concise is a ticket with its long texts shortened and without its comments.
-func (s *session) concise(ctx context.Context, t *readmodel.Ticket) (reply, error) {
-	comments, err := s.client.Comments(ctx, commands.RefID(t.ID), client.Paging{Limit: 1})
-	if err != nil {
-		return reply{}, err
-	}
+func concise(t *readmodel.Ticket) reply {
 	data := conciseOf(t)
-	data.Comments = comments.Total
+	data.Comments = t.CommentCount
 	text := fmt.Sprintf("%s is in %s.", t.Key, t.CurrentColumn)
-	if len(data.Shortened) > 0 || comments.Total > 0 {
+	if len(data.Shortened) > 0 || t.CommentCount > 0 {
 		text += " Read the rest, with the comments, with get_ticket and detailed: true."
 	}
-	return reply{text, data}, nil
+	return reply{text, data}
 }
 
 func conciseOf(t *readmodel.Ticket) ticketReply {
