@@ -43,6 +43,10 @@ export class Events {
     this.stretches = kept > MOST ? [fresh] : [...apart, joined];
   }
 
+  forget() {
+    this.stretches = [];
+  }
+
   #around(position) {
     return this.stretches.find((s) => s.from <= position && position <= s.to);
   }

@@ -45,6 +45,7 @@ export class Traveller {
       }
       this.events.add({ from: seen, to: fresh.at(-1).position, events: fresh });
       this.events.seen = fresh.at(-1).position;
+      if (fresh.some((e) => e.type === 'data_redacted')) this.#forget();
       this.#refreshPulse();
     };
     store.listeners.add(this.listener);
@@ -60,6 +61,15 @@ export class Traveller {
   // position is that of the event that was the last at the moment that is shown.
   get position() {
     return this.store.moment.peek()?.position ?? this.store.live.peek().fold.position;
+  }
+
+  // #forget drops what was fetched: words in it may be gone from the log by now.
+  #forget() {
+    this.events.forget();
+    this.shots.clear();
+    this.filling = false;
+    this.distrust = true;
+    if (this.store.past.peek()) this.go(this.position);
   }
 
   // loadPulse asks how much happened when; not again where that is known, unless told to.
@@ -269,7 +279,7 @@ export class Traveller {
   // #fold makes the fold of a position from what is here, null where that is not
   // enough. A fold that misses tickets is none: they were archived in the snapshot.
   #fold(target) {
-    const shown = this.store.past.peek()?.fold;
+    const shown = this.distrust ? undefined : this.store.past.peek()?.fold;
     if (shown?.position === target && !shown.stale.size) return shown;
     let from = -1;
     for (const position of [0, ...this.shots.keys()]) {
@@ -289,7 +299,8 @@ export class Traveller {
 
   // #show draws a fold, and returns the ids of tickets that differ from what was drawn.
   #show(fold) {
-    const model = this.store.past.peek();
+    const model = this.distrust ? null : this.store.past.peek();
+    this.distrust = false;
     this.store.astray.value = null;
     if (!model) {
       const fresh = new Model(fold.view());
