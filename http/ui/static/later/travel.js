@@ -333,7 +333,8 @@ export class Traveller {
       setQuery({ at: this.written });
     };
     const wait = position === null ? 0 : (this.told ?? 0) + 400 - Date.now();
-    if (wait > 0) this.teller = setTimeout(write, wait);
+    // A write that waited is void where somebody else changed the address meanwhile.
+    if (wait > 0) this.teller = setTimeout(() => new URLSearchParams(location.search).get('at') === this.written && write(), wait);
     else write();
   }
 
