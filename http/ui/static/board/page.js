@@ -10,11 +10,12 @@ import { sendUnsent, unsent } from './actions.js';
 import { Column } from './column.js';
 import * as dnd from './dnd.js';
 import { Store } from './store.js';
+import { onTheWay, Past, TimeBar } from './time.js';
 
 // Live says whether what is seen is what is.
-function Live() {
-  const { state } = connection.value;
-  const title = t(state === 'live' ? 'live.title' : 'live.title_connecting');
+function Live({ store }) {
+  const { state } = store.past.value ? { state: 'past' } : connection.value;
+  const title = t({ live: 'live.title', past: 'time.read_only' }[state] ?? 'live.title_connecting');
   return html`<span class="live ${state}" role="status" title=${title}><span class="dot" aria-hidden="true"></span>${t(`live.${state}`)}</span>`;
 }
 
@@ -28,7 +29,7 @@ function Banners({ store }) {
   const model = store.shown.value;
   const board = model.board.value;
   const { state, since } = connection.value;
-  return html`${state === 'offline' && html`<p class="notice red" role="alert">${t('wrong.offline_since', { time: exact(since) })}${unsent.value.length > 0 && html` <strong>${t('wrong.waiting', { n: unsent.value.length })}</strong>`}</p>`}
+  return html`<${Past} store=${store} />${state === 'offline' && html`<p class="notice red" role="alert">${t('wrong.offline_since', { time: exact(since) })}${unsent.value.length > 0 && html` <strong>${t('wrong.waiting', { n: unsent.value.length })}</strong>`}</p>`}
     ${board.archived && html`<p class="notice">${t('board.archived')}</p>`}
     ${board.frozen && !board.archived && html`<p class="notice"><${Icon} name="freeze" />${t('board.frozen')}</p>`}`;
 }
@@ -87,6 +88,6 @@ export function BoardPage({ board: ref, ticket }) {
   }, [name, ticket]);
   if (state === 'loading') return html`<${Frame} bar=${html`<span></span>`}><${Skeleton} /><//>`;
   if (state !== 'ready' || !store.live.value.board.value) return html`<${Missing} store=${store} />`;
-  const bar = html`<a class="button quiet" href="/boards"><strong class="cut">${name}</strong></a><span class="spread"></span><${Viewers} store=${store} /><${Live} />`;
-  return html`<${Frame} bar=${bar}><${Banners} store=${store} /><main class="board" id="content"><h1 class="unseen">${name}</h1><${Columns} store=${store} selection=${NONE} /><${Beside} store=${store} ticket=${ticket} /></main><//>`;
+  const bar = html`<a class="button quiet" href="/boards"><strong class="cut">${name}</strong></a><span class="spread"></span><${Viewers} store=${store} /><${Live} store=${store} />`;
+  return html`<${Frame} bar=${bar}><${Banners} store=${store} />${onTheWay(store) ? html`<${Skeleton} />` : html`<main class="board" id="content"><h1 class="unseen">${name}</h1><${Columns} store=${store} selection=${NONE} /><${Beside} store=${store} ticket=${ticket} /></main>`}<${TimeBar} store=${store} /><//>`;
 }

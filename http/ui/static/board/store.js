@@ -13,6 +13,8 @@ export class Store {
     this.problem = signal(null);
     this.live = signal(null); // the Model of now
     this.past = signal(null); // the Model of a past moment, null = now
+    this.moment = signal(null); // of the past that is shown: {position, at, event}, at in RFC 3339
+    this.astray = signal(null); // why a moment cannot be shown: {text, label, run}
     this.shown = computed(() => this.past.value ?? this.live.value);
     this.role = signal(null); // pm, agent, viewer, admin
     this.viewers = signal([]);
@@ -37,6 +39,11 @@ export class Store {
       this.problem.value = err;
       this.state.value = err.status === 404 || err.status === 403 ? 'missing' : 'failed';
     }
+  }
+
+  // clock is the time that what is shown is seen at, in milliseconds.
+  clock() {
+    return this.moment.value ? new Date(this.moment.value.at).getTime() : now.value;
   }
 
   close() {
