@@ -3,7 +3,7 @@
 // is away, actions wait here in order, and are sent with the same keys when it is back.
 import { effect, signal } from '../vendor/preact.js';
 import { newKey, post, request } from '../lib/api.js';
-import { complain, say, toast } from '../lib/parts.js';
+import { complain, dismiss, say, toast } from '../lib/parts.js';
 import { refusal, t } from '../lib/strings.js';
 import { laneFields } from './lanes.js';
 
@@ -50,6 +50,7 @@ const forgetLast = (key) => {
 // undo takes back what a command did, or a list of commands at once.
 export async function undo(key) {
   forgetLast(key);
+  dismiss(offered);
   try {
     await inTurn(() => (Array.isArray(key)
       ? post('/api/commands', key.toReversed().map((id) => ({ type: 'undo_command', data: { command_id: id } })), { key: own(newKey()) })
@@ -60,7 +61,13 @@ export async function undo(key) {
   }
 }
 
-export const undoable = (text, key) => toast(text, { kind: 'green', action: () => undo(key), label: t('app.undo') });
+// undoable says what was done, and offers to take it back: one offer at a time.
+let offered = 0;
+export function undoable(text, key) {
+  dismiss(offered);
+  offered = toast(text, { kind: 'green', action: () => undo(key), label: t('app.undo') });
+  return offered;
+}
 
 export function undoLast() {
   if (!last.value) {
@@ -179,8 +186,10 @@ export function moveTickets(store, ids, { column, before, after, by = null, lane
   const [one] = tickets;
   const text = tickets.length > 1 ? t('move.done_n', { n: tickets.length, column: to.name }) : t('move.done', { key: one.key, column: to.name });
   const refused = (problem) => {
-    const said = tickets.length > 1 ? t('move.refused_n', { n: tickets.length, why: refusal(problem) }) : t('move.refused', { key: one.key, column: one.current_column, why: refusal(problem) });
-    const anyway = problem.code === 'wip_limit' && store.can('manage');
+    const full = problem.code === 'wip_limit';
+    const anyway = full && store.can('manage');
+    const why = full ? t(anyway ? 'move.full' : 'move.full_ask', { column: to.name, limit: to.wip_limit }) : refusal(problem);
+    const said = tickets.length > 1 ? t('move.refused_n', { n: tickets.length, why }) : t('move.refused', { key: one.key, column: one.current_column, why });
     toast(said, {
       kind: 'red', life: 12_000,
       ...(anyway && { label: t('move.anyway'), action: () => moveTickets(store, ids, { column, before, after, by, lane, overLimit: true }) }),

@@ -6,6 +6,7 @@ import { number, t } from '../lib/strings.js';
 import { addTicket } from './actions.js';
 import { Card } from './card.js';
 import * as dnd from './dnd.js';
+import { same } from './view.js';
 
 const BLOCK = 20;
 const GUESS = 104; // height of a card with its gap, before it was measured
@@ -76,8 +77,12 @@ export function AddCard({ store, column }) {
   const open = useSignal(false);
   const busy = useSignal(false);
   const at = useRef();
+  const button = useRef();
+  const was = useRef(false);
   useEffect(() => {
     if (open.value) at.current?.focus();
+    else if (was.current) button.current?.focus();
+    was.current = open.value;
   }, [open.value]);
   const submit = async (event) => {
     event?.preventDefault();
@@ -93,7 +98,7 @@ export function AddCard({ store, column }) {
     busy.value = false;
     at.current?.focus();
   };
-  if (!open.value) return html`<button class="quiet add" data-add=${column.id} onClick=${() => { open.value = true; }}><${Icon} name="add" />${t('board.add')}</button>`;
+  if (!open.value) return html`<button class="quiet add" ref=${button} data-add=${column.id} onClick=${() => { open.value = true; }}><${Icon} name="add" />${t('board.add')}</button>`;
   return html`<form class="add-form" onSubmit=${submit} onKeyDown=${(e) => { if (e.key === 'Escape') { e.stopPropagation(); open.value = false; } }}>
     <textarea ref=${at} rows="2" maxlength="200" aria-label=${t('board.add_title', { column: column.name })} placeholder=${t('board.add_placeholder')}
       onKeyDown=${(e) => { if (e.key === 'Enter' && !e.shiftKey) submit(e); }}></textarea>

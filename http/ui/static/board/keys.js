@@ -63,7 +63,7 @@ const search = () => {
 const filters = () => {
   const button = document.querySelector('[data-filters]');
   if (button?.getAttribute('aria-expanded') === 'false') button.click();
-  requestAnimationFrame(() => document.querySelector('.filter-menu :is(input, button, select):not(.narrow-only *)')?.focus());
+  requestAnimationFrame(() => [...document.querySelectorAll('.filter-menu :is(input, button, select)')].find((x) => x.offsetParent)?.focus());
 };
 
 const lanes = () => {

@@ -7,7 +7,7 @@ import { me } from '../lib/session.js';
 import { t } from '../lib/strings.js';
 import { askAboutCard, askMove, assign, claim, mayRelease, open } from './choose.js';
 
-export const touched = matchMedia('(hover: none)').matches;
+export const touched = matchMedia('(hover: none) and (pointer: coarse)').matches;
 
 const Button = ({ icon, label, run }) => html`<button class="quiet square" aria-label=${label} title=${label} onClick=${(e) => { e.stopPropagation(); run(e.currentTarget.getBoundingClientRect()); }}><${Icon} name=${icon} /></button>`;
 

@@ -210,6 +210,8 @@ const en = {
   'select.archived': '{n} archived.',
   'select.refused': '{n} of {all} were refused',
   'select.anyway': 'Move them anyway',
+  'move.full': '{column} is at its limit of {limit}.',
+  'move.full_ask': '{column} is at its limit of {limit}. Move a card out of it first, or ask a pm.',
   'move.done_n': '{n} are in {column}.',
   'move.refused_n': '{n} stay where they were. {why}',
 
