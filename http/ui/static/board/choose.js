@@ -105,7 +105,7 @@ export function askAboutCard(ui, id, at) {
       store.can('change', ticket) && { label: t('keys.move'), icon: 'move', run: later(() => askMove(ui, [id], at)) },
       store.can('manage') && { label: t('keys.assign_me'), icon: 'person', run: () => assign(ui, [id], me.value.username) },
       store.can('manage') && { label: t('keys.assign'), icon: 'person', run: later(() => askAssign(ui, [id], at)) },
-      store.can('claim') && (!ticket.lease || mayRelease(store, ticket)) && { label: t(ticket.lease ? 'keys.release' : 'keys.claim'), icon: ticket.lease ? 'out' : 'clock', run: () => claim(ui, id) },
+      store.can('claim') && (!ticket.lease || mayRelease(store, ticket)) && { label: t(ticket.lease ? 'choose.release' : 'choose.claim'), icon: ticket.lease ? 'out' : 'clock', run: () => claim(ui, id) },
       store.can('change', ticket) && { label: t('keys.priority'), icon: 'high', run: later(() => askPriority(ui, [id], at)) },
       store.can('change', ticket) && { label: t('keys.label'), icon: 'edit', run: later(() => askLabel(ui, [id], at)) },
       { label: t(view.picked.peek().has(id) ? 'select.off' : 'select.on'), icon: 'check', run: () => toggle(view, id) },

@@ -128,10 +128,11 @@ export function Column({ store, view, model, column, onPick, menu }) {
     const id = view.stop.value;
     return ids.length > 0 && model.ticket(id).value?.column_id !== column.id;
   }).value;
+  const ghost = useComputed(() => ghostOf(view, column, null) === null).value;
   return html`<section ref=${at} class="column ${aimed ? 'aimed' : ''}" data-column=${column.id} aria-label="${column.name}, ${t('board.count', { n: total })}">
     <header class="row"><h2 class="cut" title=${column.name} dir="auto">${column.name}</h2><${Limit} column=${column} count=${total} /><span class="spread"></span>${menu}</header>
     <div class="cards" ref=${scroller} data-cell=${column.id} role="group" aria-label=${column.name} tabindex=${stop ? 0 : -1}>
-      ${ids.length === 0 && aimed !== 'end' && html`<p class="hollow">${t(total ? 'filter.column_hidden' : 'board.column_empty', { n: total })}</p>`}
+      ${ids.length === 0 && aimed !== 'end' && !ghost && html`<p class="hollow">${t(total ? 'filter.column_hidden' : 'board.column_empty', { n: total })}</p>`}
       <${Cards} ids=${ids} store=${store} view=${view} model=${model} column=${column} onPick=${onPick} />
       ${aimed === 'end' && html`<div class="landing"></div>`}</div>
     ${store.can('create') && html`<${AddCard} store=${store} column=${column} />`}

@@ -77,7 +77,7 @@ const time = () => import('./time.js').then((m) => m.toggleTime(), () => {});
 
 // Each row: keys as in KeyboardEvent.key, `Mod` for Ctrl or Cmd; `at` = only where a
 // card or the page itself has the focus; `when` = where it makes sense; `quiet` = not
-// in the palette.
+// in the palette; `single` = about one card.
 export const TABLE = [
   { group: 'general', name: 'palette', keys: ['Mod+k'], run: () => palette(), quiet: true },
   { group: 'general', name: 'help', keys: ['?'], icon: 'keys', run: () => { help.value = true; } },
@@ -97,15 +97,15 @@ export const TABLE = [
   { group: 'walk', name: 'last', keys: ['End'], at: true, run: move('last'), quiet: true },
   { group: 'walk', name: 'lift', keys: ['Space'], at: 'card', when: now, run: (ui) => (ui.view.lifted.peek() ? drop(ui) : lift(ui)), quiet: true },
 
-  { group: 'card', name: 'open', keys: ['Enter', 'e'], at: 'card', icon: 'right', when: () => Boolean(focused()), run: (ui) => (ui.view.lifted.peek() ? drop(ui) : open(ui, one(ui))) },
+  { group: 'card', single: true, name: 'open', keys: ['Enter', 'e'], at: 'card', icon: 'right', when: () => Boolean(focused()), run: (ui) => (ui.view.lifted.peek() ? drop(ui) : open(ui, one(ui))) },
   { group: 'card', name: 'move', keys: ['m'], icon: 'move', when: () => can('create')() && some(), run: (ui) => askMove(ui, ui.view.targets()) },
   { group: 'card', name: 'assign_me', keys: ['a'], icon: 'person', when: () => can('manage')() && some(), run: (ui) => assign(ui, ui.view.targets(), me.value.username) },
   { group: 'card', name: 'assign', keys: ['Shift+A'], icon: 'person', when: () => can('manage')() && some(), run: (ui) => askAssign(ui, ui.view.targets()) },
   { group: 'card', name: 'priority', keys: ['p'], icon: 'high', when: () => can('create')() && some(), run: (ui) => askPriority(ui, ui.view.targets()) },
   { group: 'card', name: 'label', keys: ['Shift+L'], icon: 'edit', when: () => can('create')() && some(), run: (ui) => askLabel(ui, ui.view.targets()) },
-  { group: 'card', name: 'claim', keys: ['c'], icon: 'clock', when: () => can('claim')() && Boolean(focused()), run: (ui) => claim(ui, one(ui)) },
+  { group: 'card', single: true, name: 'claim', keys: ['c'], icon: 'clock', when: () => can('claim')() && Boolean(focused()), run: (ui) => claim(ui, one(ui)) },
   { group: 'card', name: 'archive', keys: ['Delete'], at: true, icon: 'archive', when: () => can('manage')() && some(), run: (ui) => archive(ui, ui.view.targets()) },
-  { group: 'card', name: 'select', keys: ['x'], icon: 'check', when: () => Boolean(focused()), run: (ui) => { toggle(ui.view, one(ui)); say(t('select.count', { n: ui.view.picked.peek().size })); } },
+  { group: 'card', single: true, name: 'select', keys: ['x'], icon: 'check', when: () => Boolean(focused()), run: (ui) => { toggle(ui.view, one(ui)); say(t('select.count', { n: ui.view.picked.peek().size })); } },
   { group: 'card', name: 'stretch', keys: ['Shift+ArrowDown', 'Shift+ArrowUp'], at: true, run: (ui, e) => stretch(ui, e.key === 'ArrowDown' ? 'down' : 'up'), quiet: true },
   { group: 'card', name: 'new', keys: ['n'], icon: 'add', when: can('create'), run: ({ view }) => document.querySelector(`[data-add="${focusColumn(view)}"]`)?.click() },
 
@@ -188,8 +188,8 @@ let boards = null;
 // palette opens the list of everything.
 export async function palette() {
   const ui = here.peek();
-  const rows = TABLE.filter((r) => !r.quiet && (!r.when || r.when()));
   const targets = onBoard() ? ui.view.targets() : [];
+  const rows = TABLE.filter((r) => !r.quiet && !(r.single && targets.length > 1) && (!r.when || r.when()));
   const about = targets.length > 1 ? t('select.count', { n: targets.length }) : targets.length ? ui.store.shown.peek().look(targets[0]).key : '';
   const group = (g) => (g === 'card' && about ? about : t(`keys.group_${g}`));
   const order = about ? ['card', 'general', 'go'] : ['general', 'card', 'go'];

@@ -8,14 +8,15 @@ import { exact, refusal, t } from '../lib/strings.js';
 import { Frame } from '../pages/frame.js';
 import { sendUnsent, unsent } from './actions.js';
 import { Column } from './column.js';
+import { toggle } from './choose.js';
 import * as dnd from './dnd.js';
 import { FilterBar, FilterLine, NoMatch } from './filter.js';
 import { focusCard, keeper } from './focus.js';
 import { glider } from './glide.js';
 import { here } from './keys.js';
 import { Lanes } from './lanes.js';
-import { Refused, SelectionBar, extend } from './select.js';
-import { toggle } from './choose.js';
+import { touched } from './quick.js';
+import { extend, Refused, SelectionBar } from './select.js';
 import { Store } from './store.js';
 import { View } from './view.js';
 
@@ -53,10 +54,11 @@ function Missing({ store }) {
     <div class="row">${!missing && html`<button class="main" onClick=${() => { store.state.value = 'loading'; store.open(); }}>${t('app.retry')}</button>`}<a class="button" href="/boards">${t('wrong.to_boards')}</a></div></main><//>`;
 }
 
-// pick answers a click on a card: alone it opens the card, with Ctrl or Shift it selects.
+// picker answers a click on a card: alone it opens the card, with Ctrl or Shift it
+// selects; so does a touch once something is selected.
 const picker = (store, view) => (event, ticket) => {
   if (event.defaultPrevented || event.button !== 0 || event.target.closest('button')) return;
-  if (event.ctrlKey || event.metaKey) {
+  if (event.ctrlKey || event.metaKey || (touched && view.picked.peek().size)) {
     event.preventDefault();
     toggle(view, ticket.id);
   } else if (event.shiftKey) {
