@@ -50,8 +50,9 @@ function drawBlock({ ids, first, ...rest }) {
 }
 const Block = memo(drawBlock);
 
-// Cards draws the tickets of one cell.
-export function Cards({ ids, ...rest }) {
+// Cards draws the tickets of one cell; eager = its first block at once, for it is in
+// sight for sure.
+export function Cards({ ids, eager = true, ...rest }) {
   const kept = useRef([]);
   const last = useComputed(() => ghostOf(rest.view, rest.column, rest.lane ?? null) === null).value;
   const blocks = [];
@@ -61,7 +62,7 @@ export function Cards({ ids, ...rest }) {
     blocks.push(before && same(before, part) ? before : part);
   }
   kept.current = blocks;
-  return html`${blocks.map((part, i) => html`<${Block} key=${i} ids=${part} first=${i === 0} ...${rest} />`)}${last && html`<${Ghost} />`}`;
+  return html`${blocks.map((part, i) => html`<${Block} key=${i} ids=${part} first=${eager && i === 0} ...${rest} />`)}${last && html`<${Ghost} />`}`;
 }
 
 export function Limit({ column, count }) {
