@@ -83,8 +83,9 @@ export function undoLast() {
 export function act({ method = 'POST', path, body, text, sent, refused }) {
   const job = { key: own(newKey()), method, path, body, text, sent, refused };
   flying.add(job.key);
-  if (unsent.value.length) unsent.value = [...unsent.value, job];
-  else inTurn(() => run(job));
+  const wait = () => { unsent.value = [...unsent.value, job]; };
+  if (unsent.value.length) wait();
+  else inTurn(() => (unsent.value.length ? wait() : run(job))); // one before it may have had to wait
   return job.key;
 }
 

@@ -53,7 +53,8 @@ function useOwn(id, view, model) {
   const over = useComputed(() => (dnd.over.value?.ticket === id ? dnd.over.value.edge : null)).value;
   return {
     edge: over,
-    dragged: useComputed(() => dnd.dragged.value.includes(id) || Boolean(view.lifted.value?.ids.includes(id))).value,
+    dragged: useComputed(() => dnd.dragged.value.includes(id)).value,
+    lifted: useComputed(() => Boolean(view.lifted.value?.ids.includes(id))).value,
     picked: useComputed(() => view.picked.value.has(id)).value,
     stop: useComputed(() => view.stop.value === id).value,
     hover: useComputed(() => view.hover.value === id).value,
@@ -75,7 +76,7 @@ function draw({ id, store, view, model, column, lane = null, onPick }) {
   const age = ageOf(ticket, column, store.ages.value, now.value);
   const done = ticket.checklist.filter((x) => x.done).length;
   const approval = ticket.approval?.state;
-  const classes = ['card', own.picked && 'selected', own.by && 'moved', own.edge && `edge-${own.edge}`, own.dragged && 'dragged', ticket.lease && 'held'].filter(Boolean).join(' ');
+  const classes = ['card', own.picked && 'selected', own.by && 'moved', own.edge && `edge-${own.edge}`, own.dragged && 'dragged', own.lifted && 'lifted', ticket.lease && 'held'].filter(Boolean).join(' ');
   return html`<article ref=${at} class=${classes} data-ticket=${id} tabindex=${own.stop ? 0 : -1} aria-label=${own.picked ? t('select.labelled_card', { card: labelled(ticket, age) }) : labelled(ticket, age)} onClick=${(e) => onPick(e, ticket)}>
     <div class="row card-top">${own.picked && html`<${Icon} name="check" />`}<span class="key number">${ticket.key}</span>
       ${ticket.priority !== 'medium' && html`<span class="priority ${ticket.priority}" title=${t(`priority.${ticket.priority}`)}><${Icon} name=${ticket.priority} /></span>`}

@@ -37,7 +37,7 @@ function drawBlock({ ids, first, ...rest }) {
     at.current.seen = (yes) => {
       if (yes === seen.peek()) return;
       // What has the focus, or is dragged, stays.
-      if (!yes && (at.current.contains(document.activeElement) || at.current.querySelector('.dragged'))) return;
+      if (!yes && (at.current.contains(document.activeElement) || at.current.querySelector('.dragged, .lifted'))) return;
       if (!yes) height.current = at.current.offsetHeight;
       seen.value = yes;
     };

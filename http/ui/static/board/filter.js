@@ -178,7 +178,7 @@ export function FilterBar({ store, view }) {
     <div class="wide-only"><${Search} filter=${filter} /></div>
     <div class="row roomy-only" role="group" aria-label=${t('filter.chips')}>${CHIPS.map((c) => html`<${Chip} key=${c} chip=${c} />`)}</div>
     <span class="anchor" ref=${at} onKeyDown=${shut}>
-      <button class=${n || view.by.value ? 'quiet chosen' : 'quiet'} data-filters aria-expanded=${open.value} aria-label=${t(n ? 'filter.button_n' : 'filter.button', { n })} title=${t('filter.button')} onClick=${() => { open.value = !open.value; }}><${Icon} name="filter" /><span class="wide-only">${t('filter.short')}</span>${n > 0 && html`<span class="number">${n}</span>`}</button>
+      <button class=${n || view.by.value ? 'quiet chosen' : 'quiet'} data-filters aria-expanded=${open.value} title=${t('filter.button')} onClick=${() => { open.value = !open.value; }}><${Icon} name="filter" /><span class="wide-only">${t('filter.short')}</span><span class="unseen narrow-only">${t('filter.short')}</span>${n > 0 && html`<span class="number">${n}</span>`}</button>
       ${open.value && html`<div class="menu floating filter-menu">
         <div class="narrow-only"><${Search} filter=${filter} /></div>
         <div class="row wrap cramped-only" role="group" aria-label=${t('filter.chips')}>${CHIPS.map((c) => html`<${Chip} key=${c} chip=${c} />`)}</div>

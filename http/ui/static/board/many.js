@@ -59,18 +59,21 @@ export function change(store, ids, kind, options = {}) {
     over: what.over ? tickets.map((x) => [x.id, what.over(x)]) : [],
     refused(problem) {
       if (tickets.length > 1) apart(store, tickets, what, kind, options);
-      else tell(store, ids, kind, options, what.text(1, tickets), [outcome(tickets[0], problem)], []);
+      else tell(store, ids, kind, options, what.text(1, tickets), [outcome(tickets[0], problem, options)], []);
     },
   });
 }
 
-const outcome = (ticket, problem) => ({ id: ticket.id, key: ticket.key, why: refusal(problem), code: problem.code });
+const outcome = (ticket, problem, { column } = {}) => ({
+  id: ticket.id, key: ticket.key, code: problem.code,
+  why: problem.code === 'wip_limit' && column ? t('move.full', { column: column.name, limit: column.wip_limit }) : refusal(problem),
+});
 
 // apart asks for each ticket by itself.
 async function apart(store, tickets, what, kind, options) {
   const done = []; // ids of commands
   const items = [];
-  const note = (ticket, key, problem) => (problem ? items.push(outcome(ticket, problem)) : done.push(key));
+  const note = (ticket, key, problem) => (problem ? items.push(outcome(ticket, problem, options)) : done.push(key));
   for (let i = 0; i < tickets.length; i += BULK) {
     const part = tickets.slice(i, i + BULK);
     const key = own(newKey());

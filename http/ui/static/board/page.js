@@ -38,6 +38,7 @@ function Banners({ store }) {
   const board = model.board.value;
   const { state, since } = connection.value;
   return html`${state === 'offline' && html`<p class="notice red" role="alert">${t('wrong.offline_since', { time: exact(since) })}${unsent.value.length > 0 && html` <strong>${t('wrong.waiting', { n: unsent.value.length })}</strong>`}</p>`}
+    ${state !== 'offline' && unsent.value.length > 0 && html`<p class="notice" role="status">${t('wrong.waiting', { n: unsent.value.length })}</p>`}
     ${board.archived && html`<p class="notice">${t('board.archived')}</p>`}
     ${board.frozen && !board.archived && html`<p class="notice"><${Icon} name="freeze" />${t('board.frozen')}</p>`}`;
 }
@@ -165,9 +166,14 @@ export function BoardPage({ board: ref, ticket }) {
       store.close();
     };
   }, [store]);
+  const waiting = unsent.value.length > 0;
   useEffect(() => {
-    if (connection.value.state === 'live') sendUnsent();
-  }, [connection.value.state]);
+    if (connection.value.state !== 'live') return undefined;
+    sendUnsent();
+    // A request may be lost where the live feed is not.
+    const timer = waiting ? setInterval(sendUnsent, 3000) : 0;
+    return () => clearInterval(timer);
+  }, [connection.value.state, waiting]);
   const state = store.state.value;
   const name = state === 'ready' ? store.live.value.board.value?.name : null;
   useEffect(() => {
