@@ -4,7 +4,9 @@ import { Icon, Toasts } from './lib/parts.js';
 import { go, place } from './lib/router.js';
 import { me, token } from './lib/session.js';
 import { t } from './lib/strings.js';
+import { Help } from './board/keys.js';
 import { BoardPage } from './board/page.js';
+import { Palette } from './board/palette.js';
 import { BoardsPage } from './pages/boards.js';
 import { Frame } from './pages/frame.js';
 import { RegisterPage, SetupPage, SignInAgain, SignInPage } from './pages/sign.js';
@@ -79,7 +81,7 @@ function App() {
   if (wrong) {
     return html`<main class="plain" id="content"><h1>${t('wrong.title')}</h1><p>${t('wrong.lead')}</p><button class="main" onClick=${() => location.reload()}><${Icon} name="history" />${t('app.reload')}</button></main>`;
   }
-  return html`<${Fragment}><${View} /><${SignInAgain} /><${Toasts} /><//>`;
+  return html`<${Fragment}><${View} /><${SignInAgain} /><${Palette} /><${Help} /><${Toasts} /><//>`;
 }
 
 // The session is looked up first, so that no page flashes that is not wanted.

@@ -4,6 +4,7 @@ import { Icon, Menu } from '../lib/parts.js';
 import { go } from '../lib/router.js';
 import { me, signOut } from '../lib/session.js';
 import { t } from '../lib/strings.js';
+import { help, palette } from '../board/keys.js';
 
 const THEMES = ['auto', 'light', 'dark'];
 
@@ -29,6 +30,8 @@ export const Me = () => html`<${Fragment}><${Theme} /><${Menu} label=${t('nav.ac
   { label: t('nav.boards'), icon: 'lanes', href: '/boards' },
   { label: t('nav.agents'), icon: 'agent', href: '/agents' },
   { label: t('nav.account', { name: me.value.username }), icon: 'person', href: '/account' },
+  { label: t('keys.palette_short'), icon: 'search', run: palette },
+  { label: t('keys.title'), icon: 'keys', run: () => { help.value = true; } },
   { label: t('signout'), icon: 'out', run: () => { signOut(); go('/signin'); } },
 ]} /><//>`;
 
