@@ -5,12 +5,18 @@
 import { signal } from '../vendor/preact.js';
 
 const KEY = 'kanban.session';
+// OUT is written by a sign-out, so that other tabs tell it from a session that ended
+// by itself, under which they keep what was typed.
+const OUT = 'kanban.signed_out';
 
 // me is the user, null while nobody is signed in, undefined while that is not known.
 export const me = signal(undefined);
 // ended is true while a session has run out under an open page: the page stays as
 // it is, and asks for the password.
 export const ended = signal(false);
+// away is true while there is a session to go on with, and a server that does not
+// answer: who is signed in is then not known.
+export const away = signal(false);
 
 let access = null; // {token, until}
 let renewing = null;
@@ -70,12 +76,24 @@ function forget() {
   return null;
 }
 
+// begin finds out who is signed in, when the page opens.
+export async function begin() {
+  try {
+    await token();
+    me.value ??= null;
+    away.value = false;
+  } catch {
+    away.value = me.value === undefined;
+  }
+}
+
 // again waits until somebody has signed in again.
 export const again = () => new Promise((go) => waiting.push(go));
 
 export async function signOut() {
   const s = stored();
   access = null;
+  localStorage.setItem(OUT, String(Date.now()));
   localStorage.removeItem(KEY);
   me.value = null;
   ended.value = false;
@@ -86,12 +104,18 @@ export async function signOut() {
   }
 }
 
-// Another tab signed out, or in as somebody else.
+// Another tab signed out, or in, perhaps as somebody else.
 addEventListener('storage', (event) => {
+  if (event.key === OUT && me.value) {
+    access = null;
+    me.value = null;
+    ended.value = false;
+  }
   if (event.key !== KEY) return;
   const s = stored();
   if (!s && me.value) {
     access = null;
-    me.value = null;
+    ended.value = true;
   } else if (s && me.value && s.user !== me.value.id) location.reload();
+  else if (s && (me.value === null || ended.value)) renew().catch(() => {}); // the form stays, and works
 });
