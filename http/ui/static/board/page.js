@@ -8,6 +8,7 @@ import { exact, refusal, t } from '../lib/strings.js';
 import { Frame } from '../pages/frame.js';
 import { sendUnsent, unsent } from './actions.js';
 import { Column } from './column.js';
+import { ColumnMenu } from './columnmenu.js';
 import * as dnd from './dnd.js';
 import { Store } from './store.js';
 
@@ -56,7 +57,7 @@ function Columns({ store, selection }) {
   }, [board.key]);
   return html`<div class="columns" ref=${scroller} tabindex="-1">${board.columns.map((c) => {
     const ids = model.cell(c.id).value;
-    return html`<${Column} key=${c.id} store=${store} model=${model} column=${c} ids=${ids} total=${ids.length} selection=${selection} onPick=${pick} />`;
+    return html`<${Column} key=${c.id} store=${store} model=${model} column=${c} ids=${ids} total=${ids.length} selection=${selection} onPick=${pick} menu=${html`<${ColumnMenu} store=${store} board=${board} column=${c} />`} />`;
   })}</div>`;
 }
 

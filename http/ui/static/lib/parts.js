@@ -154,11 +154,28 @@ export function Menu({ label, icon = 'more', items, text, className = 'quiet squ
   </span>`;
 }
 
+// put copies a text. Browsers give the clipboard to safe origins only; over plain http
+// the old way is left, which copies what is selected near the button.
+async function put(text, near) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    return;
+  }
+  const field = document.createElement('textarea');
+  field.value = text;
+  field.className = 'unseen';
+  near.after(field);
+  field.select();
+  document.execCommand('copy');
+  field.remove();
+  near.focus();
+}
+
 // CopyButton copies a text, and says so.
 export function CopyButton({ text, label = t('app.copy') }) {
   const copied = useSignal(false);
-  const copy = async () => {
-    await navigator.clipboard.writeText(text);
+  const copy = async (event) => {
+    await put(text, event.currentTarget);
     copied.value = true;
     say(t('app.copied'));
   };
