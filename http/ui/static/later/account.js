@@ -40,14 +40,14 @@ function Profile() {
 }
 
 function Password() {
-  const form = useForm(async (fields, at) => {
+  const form = useForm(async ({ username, ...fields }, at) => {
     const { access_token, refresh_token, token_type, expires_in, ...user } = await put('/api/auth/me', fields);
     adopt({ access_token, refresh_token, token_type, expires_in, user });
     at.reset();
     toast(t('account.changed'), { kind: 'green' });
   });
   return html`<${Section} id="password" title=${t('account.password')} lead=${t('account.password_lead')}><form class="stack" onSubmit=${form.send}>
-    <input class="unseen" name="username" autocomplete="username" value=${me.value.username} readOnly tabindex="-1" aria-hidden="true" form="nowhere" />
+    <input class="unseen" name="username" autocomplete="username" value=${me.value.username} readOnly tabindex="-1" aria-hidden="true" />
     <div class="pair"><${Field} label=${t('account.current')} wrong=${form.fields.current_password}><input name="current_password" type="password" autocomplete="current-password" required /><//>
       <${Field} label=${t('account.new')} hint=${t('signin.password_hint')} wrong=${form.fields.new_password ?? form.fields.password}><input name="new_password" type="password" autocomplete="new-password" minlength="8" required /><//></div>
     ${form.wrong && html`<p class="wrong" role="alert">${refusal(form.wrong)}</p>`}<div><button disabled=${form.busy}>${t('account.change')}</button></div></form><//>`;
@@ -106,8 +106,8 @@ function rows(h) {
     ['memory', or(h.memory, () => bytes(h.memory.rss_bytes ?? h.memory.heap_bytes))],
     ['connections', or(h.websocket, () => number(h.websocket.active_connections))],
     ['webhooks', or(h.webhooks, () => t('server.webhooks_value', { n: number(h.webhooks.active ?? 0), failing: number(h.webhooks.failing ?? 0) }))],
-    ['backups', b && (b.error || b.failures > 0 ? html`<span class="tag red">${t('server.backups_failed', { why: b.error || number(b.failures) })}</span>`
-      : b.position > 0 ? html`${t('server.backups_value', { time: ago(Date.now() - b.age_ns / 1e6), size: bytes(b.size_bytes) })}`
+    ['backups', b && (b.last_error ? html`<span class="tag red wide">${t('server.backups_failed', { why: b.last_error })}</span>`
+      : b.last_success ? html`<span title=${exact(b.last_success)}>${t('server.backups_value', { time: ago(b.last_success), size: bytes(b.size_bytes) })}</span>`
         : b.scheduled ? t('server.backups_wait') : html`<span class="tag amber wide">${t('server.backups_none')}</span>`)],
   ].filter(([, value]) => value);
 }

@@ -116,7 +116,7 @@ function Letters({ base, hook, manage, done, onClose }) {
     done();
   };
   return html`<${Dialog} title=${t('hooks.letters_title')} wide onClose=${onClose}>
-    ${!list.value ? html`<div class="bone" role="status" aria-label=${t('app.loading')}>\u00a0</div>` : html`<div class="scroll" tabindex="0" role="region" aria-label=${t('hooks.letters_title')}><table><thead><tr><th>${t('hooks.event')}</th><th>${t('hooks.why')}</th><th>${t('hooks.when')}</th><th><span class="unseen">${t('hooks.replay')}</span></th></tr></thead>
+    ${!list.value ? html`<div class="bone" role="status" aria-label=${t('app.loading')}>\u00a0</div>` : html`<div class="scroll" tabindex="0" role="group" aria-label=${t('hooks.letters_title')}><table><thead><tr><th>${t('hooks.event')}</th><th>${t('hooks.why')}</th><th>${t('hooks.when')}</th><th><span class="unseen">${t('hooks.replay')}</span></th></tr></thead>
       <tbody>${list.value.map((l) => html`<tr key=${l.id}><td>${l.type}<br /><span class="soft number">${l.position}</span></td><td>${l.error || l.status}</td><td title=${exact(l.failed_at)}>${ago(l.failed_at)}</td>
         <td>${l.queued ? html`<span class="tag">${t('hooks.is_queued')}</span>` : manage && html`<button onClick=${() => replay({ delivery: l.id })}>${t('hooks.replay')}</button>`}</td></tr>`)}</tbody></table></div>`}
     ${manage && list.value?.length > 1 && html`<div class="row"><button class="main" onClick=${() => replay({})}>${t('hooks.replay_all')}</button></div>`}<//>`;

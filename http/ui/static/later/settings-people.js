@@ -51,7 +51,7 @@ export function Members({ board, members, manage, reload }) {
     await reload();
   };
   return html`<${Section} id="members" title=${t('settings.members')} lead=${t('members.lead')}>
-    <div class="scroll" tabindex="0" role="region" aria-label=${t('settings.members')}><table class="tall"><thead><tr><th>${t('members.name')}</th><th>${t('members.role')}</th>${manage && html`<th><span class="unseen">${t('members.remove')}</span></th>`}</tr></thead>
+    <div class="scroll" tabindex="0" role="group" aria-label=${t('settings.members')}><table class="tall"><thead><tr><th>${t('members.name')}</th><th>${t('members.role')}</th>${manage && html`<th><span class="unseen">${t('members.remove')}</span></th>`}</tr></thead>
       <tbody>${members.map((m) => html`<tr key=${m.user_id}><td><span class="row"><${Face} name=${m.name} agent=${agents.value.has(m.name)} />${m.name}${m.user_id === me.value.id && html` <span class="soft">${t('members.you')}</span>`}</span></td>
         <td>${manage ? html`<select aria-label=${t('members.role_of', { name: m.name })} value=${m.role} onChange=${(e) => change(m, e)}>${ROLES.map((r) => html`<option key=${r} value=${r}>${t(`role.${r}`)}</option>`)}</select>` : t(`role.${m.role}`)}</td>
         ${manage && html`<td class="number"><button class="quiet danger" aria-label=${t('members.remove_name', { name: m.name })} onClick=${() => { leaving.value = m; }}><${Icon} name="trash" />${t('members.remove')}</button></td>`}</tr>`)}</tbody></table></div>

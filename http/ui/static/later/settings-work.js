@@ -6,7 +6,7 @@ import { exact, number, refusal, t } from '../lib/strings.js';
 import { Ask, Section } from './bits.js';
 
 // money is an amount in millionths of a dollar.
-export const money = (micros) => (micros ? `$${number(Math.round(micros / 10_000) / 100)}` : '–');
+export const money = (micros) => (micros ? `$${number(Math.floor(micros / 1e6))}.${String(Math.floor(micros / 1e4) % 100).padStart(2, '0')}` : '–');
 const TOP = 10; // tickets shown
 
 const row = (name, u, href) => html`<tr key=${name}><td>${href ? html`<a href=${href}>${name}</a>` : name}</td><td class="number">${number(u.input_tokens)}</td><td class="number">${number(u.output_tokens)}</td><td class="number">${money(u.cost_micros)}</td><td class="number">${number(u.reports)}</td></tr>`;
@@ -22,8 +22,8 @@ export function Usage({ board }) {
   return html`<${Section} id="usage" title=${t('settings.usage')} lead=${t('usage.lead')}>
     ${failed.value && html`<p class="notice red" role="alert">${refusal(failed.value)}</p>`}
     ${u && (u.total.reports === 0 ? html`<p class="soft">${t('usage.none')}</p>` : html`
-      <div class="scroll" tabindex="0" role="region" aria-label=${t('usage.by_agent')}><table>${head(t('usage.agent'))}<tbody>${u.agents.map((a) => row(a.name, a))}</tbody><tfoot>${row(t('usage.total'), u.total)}</tfoot></table></div>
-      <details><summary>${t('usage.by_ticket')}</summary><div class="scroll" tabindex="0" role="region" aria-label=${t('usage.by_ticket')}><table>${head(t('usage.ticket'))}<tbody>${u.tickets.slice(0, TOP).map((x) => row(x.key, x, `/boards/${board.key}/tickets/${x.key}`))}</tbody></table></div></details>`)}
+      <div class="scroll" tabindex="0" role="group" aria-label=${t('usage.by_agent')}><table>${head(t('usage.agent'))}<tbody>${u.agents.map((a) => row(a.name, a))}</tbody><tfoot>${row(t('usage.total'), u.total)}</tfoot></table></div>
+      <details><summary>${t('usage.by_ticket')}</summary><div class="scroll" tabindex="0" role="group" aria-label=${t('usage.by_ticket')}><table>${head(t('usage.ticket'))}<tbody>${u.tickets.slice(0, TOP).map((x) => row(x.key, x, `/boards/${board.key}/tickets/${x.key}`))}</tbody></table></div></details>`)}
   <//>`;
 }
 

@@ -44,7 +44,7 @@ function General({ board, manage, reload }) {
       <${Field} label=${t('boards.key')} hint=${t('settings.key_hint')}><input value=${board.key} readOnly /><//></div>
     <${Field} label=${t('boards.description')} wrong=${fields.description}><textarea rows="3" value=${v.description} onInput=${set('description')}></textarea><//>
     <div class="pair"><${Field} label=${t('settings.visibility')} hint=${t(`settings.visibility_${v.visibility}`)} wrong=${fields.visibility}><select value=${v.visibility} onChange=${set('visibility')}><option value="private">${t('settings.private')}</option><option value="internal">${t('settings.internal')}</option></select><//>
-      <${Field} label=${t('settings.max_claims')} hint=${t('settings.max_claims_hint')} wrong=${fields.max_claims}><input type="number" min="0" max="1000" value=${v.max_claims} onInput=${set('max_claims')} /><//></div>
+      <${Field} label=${t('settings.max_claims')} hint=${t('settings.max_claims_hint')} wrong=${fields.max_claims}><input type="number" required min="1" max="100" value=${v.max_claims || ''} onInput=${set('max_claims')} /><//></div>
   </fieldset><${Saves} draft=${draft} busy=${busy.value} wrong=${wrong.value} /></form><//>`;
 }
 
@@ -70,8 +70,8 @@ function Danger({ board, reload }) {
     go('/boards');
   };
   return html`<${Section} id="danger" title=${t('settings.danger')}>
-    <ul class="bare stack">${rows.map(([what, icon, run]) => html`<li class="row wrap" key=${what}><span><strong>${t(`settings.${what}`)}</strong><br /><span class="soft">${t(`settings.${what}_lead`)}</span></span>
-      <button class="spread ${what === 'delete' ? 'danger' : ''}" onClick=${run}><${Icon} name=${icon} />${t(`settings.${what}_do`)}</button></li>`)}</ul>
+    <ul class="bare stack">${rows.map(([what, icon, run]) => html`<li class="row" key=${what}><span class="grow"><strong>${t(`settings.${what}`)}</strong><br /><span class="soft">${t(`settings.${what}_lead`)}</span></span>
+      <button class="${what === 'delete' ? 'danger' : ''}" onClick=${run}><${Icon} name=${icon} />${t(`settings.${what}_do`)}</button></li>`)}</ul>
     ${asked.value === 'freeze' && html`<${Ask} title=${t('settings.freeze')} label=${t('settings.freeze_do')} run=${({ reason }) => act('freeze', { reason })()} onClose=${close}><p>${t('settings.freeze_lead')}</p><${Field} label=${t('settings.reason')} hint=${t('settings.reason_hint')}><input name="reason" maxlength="500" autofocus /><//><//>`}
     ${asked.value === 'archive' && html`<${Ask} title=${t('settings.archive')} label=${t('settings.archive_do')} danger word=${board.key} run=${act('archive')} onClose=${close}><p>${t('settings.archive_lead')}</p><//>`}
     ${asked.value === 'delete' && html`<${Ask} title=${t('settings.delete')} label=${t('settings.delete_do')} danger word=${board.key} run=${remove} onClose=${close}><p>${t('settings.delete_lead')}</p><//>`}

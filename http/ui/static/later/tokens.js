@@ -91,7 +91,7 @@ export function TokenList({ tokens, names = new Map(), owner, changed, empty }) 
     toast(t('tokens.revoked', { name: asked.value.name }), { kind: 'green' });
     changed().catch(complain);
   };
-  return html`<div class="scroll" tabindex="0" role="region" aria-label=${t('tokens.list')}><table class="tall"><thead><tr><th>${t('tokens.name')}</th><th>${t('tokens.role')}</th>${names.size > 0 && html`<th>${t('tokens.boards')}</th>`}<th>${t('tokens.used')}</th><th>${t('tokens.expiry')}</th><th><span class="unseen">${t('tokens.revoke')}</span></th></tr></thead>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label=${t('tokens.list')}><table class="tall"><thead><tr><th>${t('tokens.name')}</th><th>${t('tokens.role')}</th>${names.size > 0 && html`<th>${t('tokens.boards')}</th>`}<th>${t('tokens.used')}</th><th>${t('tokens.expiry')}</th><th><span class="unseen">${t('tokens.revoke')}</span></th></tr></thead>
     <tbody>${list.map((x) => html`<tr key=${x.id}><td>${x.name}${owner && x.user !== x.name && html` <span class="soft">${x.user}</span>`}<br /><code class="soft">${x.prefix}…</code></td><td>${t(`role.${x.role}`)}</td>
       ${names.size > 0 && html`<td>${x.boards?.length ? x.boards.map((id) => names.get(id) ?? id).join(', ') : html`<span class="soft">${t('tokens.all_boards')}</span>`}</td>`}
       <td>${x.last_used_at ? html`<span title=${exact(x.last_used_at)}>${ago(x.last_used_at)}</span>` : html`<span class="soft">${t('tokens.unused')}</span>`}</td><td><${Expiry} token=${x} /></td>

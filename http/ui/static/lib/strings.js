@@ -201,7 +201,7 @@ const en = {
   'settings.visibility_private': 'For everybody else it does not exist.',
   'settings.visibility_internal': 'Everybody with an account may look; only members may change.',
   'settings.max_claims': 'Tickets one agent may hold',
-  'settings.max_claims_hint': '0 is as many as it wants.',
+  'settings.max_claims_hint': 'An agent that holds as many gets no other until it finishes or releases one.',
   'settings.save': 'Save changes',
   'settings.saved': 'Saved.',
   'settings.discard': 'Discard',
