@@ -1,8 +1,9 @@
 // The menu of a column on the board, for those who run it. Each action is one command.
-import { html, useSignal } from '../vendor/preact.js';
+import { html, useEffect, useRef, useSignal } from '../vendor/preact.js';
 import { post } from '../lib/api.js';
 import { complain, Dialog, Field, Menu, say } from '../lib/parts.js';
 import { refusal, t } from '../lib/strings.js';
+import { Demo } from '../pages/boards.js';
 
 const send = (type, data) => post('/api/commands', [{ type, data }]);
 
@@ -34,6 +35,8 @@ export function ColumnMenu({ store, board, column }) {
 function Edit({ board, column, index, onClose }) {
   const busy = useSignal(false);
   const wrong = useSignal(null);
+  const at = useRef();
+  useEffect(() => at.current.select(), []);
   const submit = async (event) => {
     event.preventDefault();
     const { name, limit } = Object.fromEntries(new FormData(event.target));
@@ -49,8 +52,17 @@ function Edit({ board, column, index, onClose }) {
     }
   };
   return html`<${Dialog} title=${column ? t('columns.edit_title', { name: column.name }) : t('columns.new')} onClose=${onClose}><form class="stack" onSubmit=${submit}>
-    <${Field} label=${t('boards.name')}><input name="name" required maxlength="60" defaultValue=${column?.name ?? ''} autofocus dir="auto" /><//>
+    <${Field} label=${t('boards.name')}><input ref=${at} name="name" required maxlength="60" defaultValue=${column?.name ?? ''} dir="auto" /><//>
     <${Field} label=${t('columns.limit')} hint=${t('columns.limit_hint')}><input name="limit" type="number" min="1" max="10000" defaultValue=${column?.wip_limit ?? ''} /><//>
     ${wrong.value && html`<p class="wrong" role="alert">${refusal(wrong.value)}</p>`}
     <div class="row"><button class="main" disabled=${busy.value}>${t(column ? 'app.save' : 'columns.add')}</button><button type="button" onClick=${onClose}>${t('app.cancel')}</button></div></form><//>`;
+}
+
+// EmptyBoard says what to do with a board that has nothing on it.
+export function EmptyBoard({ store }) {
+  const model = store.shown.value;
+  const { revision } = model;
+  // Read so that the first ticket takes it away.
+  if (revision.value < 0 || model.placed.size > 0 || !store.can('create')) return null;
+  return html`<div class="notice plain no-print"><div class="stack tight"><span>${t('board.empty_now')}</span><${Demo} /></div></div>`;
 }

@@ -8,7 +8,7 @@ import { exact, refusal, t } from '../lib/strings.js';
 import { Frame } from '../pages/frame.js';
 import { sendUnsent, unsent } from './actions.js';
 import { Column } from './column.js';
-import { ColumnMenu } from './columnmenu.js';
+import { ColumnMenu, EmptyBoard } from './columnmenu.js';
 import * as dnd from './dnd.js';
 import { Store } from './store.js';
 
@@ -31,7 +31,7 @@ function Banners({ store }) {
   const { state, since } = connection.value;
   return html`${state === 'offline' && html`<p class="notice red" role="alert">${t('wrong.offline_since', { time: exact(since) })}${unsent.value.length > 0 && html` <strong>${t('wrong.waiting', { n: unsent.value.length })}</strong>`}</p>`}
     ${board.archived && html`<p class="notice">${t('board.archived')}</p>`}
-    ${board.frozen && !board.archived && html`<p class="notice"><${Icon} name="freeze" />${t('board.frozen')}</p>`}`;
+    ${board.frozen && !board.archived && html`<p class="notice"><${Icon} name="freeze" />${t('board.frozen')}</p>`}<${EmptyBoard} store=${store} />`;
 }
 
 function Skeleton() {

@@ -1,7 +1,7 @@
 // The person's own account, and for admins how the server is.
 import { html, useEffect, useSignal } from '../vendor/preact.js';
 import { every, get, put } from '../lib/api.js';
-import { alerts } from '../lib/alerts.js';
+import { alerts, stop } from '../lib/alerts.js';
 import { Face, Field, Icon, toast } from '../lib/parts.js';
 import { go } from '../lib/router.js';
 import { adopt, me, signOut } from '../lib/session.js';
@@ -35,8 +35,8 @@ function Profile() {
     toast(t('account.saved'), { kind: 'green' });
   });
   return html`<${Section} id="profile" title=${t('account.profile')}><p class="row"><${Face} name=${me.value.display_name || me.value.username} /><strong>${me.value.username}</strong>${me.value.admin && html`<span class="tag">${t('role.admin')}</span>`}</p>
-    <form class="inline" onSubmit=${form.send}><${Field} label=${t('account.display')} hint=${t('account.display_hint')} wrong=${form.fields.display_name}><input name="display_name" maxlength="100" autocomplete="name" defaultValue=${me.value.display_name} dir="auto" /><//>
-      <button disabled=${form.busy}>${t('app.save')}</button></form>${form.wrong && html`<p class="wrong" role="alert">${refusal(form.wrong)}</p>`}<//>`;
+    <form class="inline" onSubmit=${form.send}><${Field} label=${t('account.display')} wrong=${form.fields.display_name}><input name="display_name" maxlength="100" autocomplete="name" defaultValue=${me.value.display_name} dir="auto" /><//>
+      <button disabled=${form.busy}>${t('app.save')}</button></form><p class="soft small">${t('account.display_hint')}</p>${form.wrong && html`<p class="wrong" role="alert">${refusal(form.wrong)}</p>`}<//>`;
 }
 
 function Password() {
@@ -135,7 +135,7 @@ function Server() {
     ${failed.value && html`<p class="notice red" role="alert">${refusal(failed.value)} <button onClick=${load}>${t('app.retry')}</button></p>`}
     ${health.value && html`<table class="facts-table"><tbody>${rows(health.value).map(([name, value]) => html`<tr key=${name}><th scope="row">${t(`server.${name}`)}</th><td>${value}</td></tr>`)}</tbody></table>`}
     <h3>${t('server.alerts')}</h3>
-    ${alerts.value.length ? html`<ul class="bare stack">${alerts.value.map((a) => html`<li key=${a.name} class="notice ${a.severity === 'critical' ? 'red' : ''}"><${Icon} name="urgent" label=${t(`alert.${a.severity}`)} /><span><strong>${a.message}</strong> ${a.hint} <span title=${exact(a.since)}>${t('alert.since', { time: ago(a.since) })}</span></span></li>`)}</ul>` : html`<p class="soft">${t('server.no_alerts')}</p>`}
+    ${alerts.value.length ? html`<ul class="bare stack">${alerts.value.map((a) => html`<li key=${a.name} class="notice ${a.severity === 'critical' ? 'red' : ''}"><${Icon} name="urgent" label=${t(`alert.${a.severity}`)} /><span><strong>${stop(a.message)}</strong> ${a.hint && stop(a.hint)} <span title=${exact(a.since)}>${t('alert.since', { time: ago(a.since) })}</span></span></li>`)}</ul>` : html`<p class="soft">${t('server.no_alerts')}</p>`}
     ${past.value.length > 0 && html`<details><summary>${t('server.past')} (${number(past.value.length)})</summary><ul class="bare stack small">${past.value.map((a) => html`<li key=${a.name + a.since}>${a.message} <span class="soft">${exact(a.since)} – ${exact(a.cleared_at)}</span></li>`)}</ul></details>`}<//>`;
 }
 

@@ -57,7 +57,8 @@ function mark(name, yes) {
 // useDraft is a copy of part of the board to be changed: {value, set, dirty, version,
 // theirs, mine, drop}. It follows the board while nothing was changed in it; where both
 // changed, theirs is what the board has now, and the person chooses. What is left
-// unsaved is there again when the page comes back.
+// unsaved is there again when the page comes back. set takes the new value, or a function
+// of the present one.
 export function useDraft(name, now, boardVersion) {
   const state = useSignal(kept.get(name) ?? { base: now, value: now, version: boardVersion });
   const set = (next) => {
@@ -79,7 +80,7 @@ export function useDraft(name, now, boardVersion) {
     version: s.version,
     theirs: s.theirs,
     dirty: !same(s.value, s.base),
-    set: (value) => set({ ...state.peek(), value }),
+    set: (value) => set({ ...state.peek(), value: typeof value === 'function' ? value(state.peek().value) : value }),
     saved: (value, version) => set({ base: value, value, version }),
     drop: () => set({ base: now, value: now, version: boardVersion }),
     mine: () => set({ base: now, value: state.peek().value, version: boardVersion }),

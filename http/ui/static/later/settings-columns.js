@@ -49,7 +49,7 @@ export function Columns({ board, manage, reload }) {
   };
   useEffect(() => { count(); }, [board.version]);
 
-  const change = (uid, part) => draft.set(rows.map((r) => (r.uid === uid ? { ...r, ...part } : r)));
+  const change = (uid, part) => draft.set((now) => now.map((r) => (r.uid === uid ? { ...r, ...(typeof part === 'function' ? part(r) : part) } : r)));
   const moveTo = (uid, index) => {
     const row = rows.find((r) => r.uid === uid);
     const rest = rows.filter((r) => r.uid !== uid);
@@ -86,13 +86,13 @@ export function Columns({ board, manage, reload }) {
     moveTo(source, without.findIndex((r) => r.uid === target) + (edge === 'bottom' ? 1 : 0));
   };
   const fields = wrong.value?.fields ?? {};
-  return html`<${Section} id="columns" title=${t('settings.columns')} lead=${t('columns.lead')}><form class="stack" onSubmit=${save}><fieldset disabled=${!manage}>
+  return html`<${Section} id="columns" title=${t('settings.columns')} lead=${t('columns.lead')}><form class="stack" onSubmit=${save}><div class="stack">
     <div class="lane-head" aria-hidden="true"><span></span><span>${t('boards.name')}</span><span>${t('columns.kind')}</span><span>${t('columns.limit')}</span><span></span></div>
     <ol class="bare lanes" ref=${list} tabindex="-1" aria-label=${t('settings.columns')}>${rows.map((r, i) => html`<${Row} key=${r.uid} row=${r} index=${i} rows=${rows} board=${board} manage=${manage} count=${counts.value.get(r.uid) ?? 0}
       wrong=${Object.entries(fields).filter(([name]) => name.startsWith(`columns[${i}]`) || name.startsWith(`[${i}]`)).map(([, why]) => why).join('; ')}
       change=${(part) => change(r.uid, part)} moveTo=${(to) => moveTo(r.uid, to)} remove=${() => remove(r)} drop=${drop} recount=${count} />`)}</ol>
     ${manage && html`<div><button type="button" onClick=${add}><${Icon} name="add" />${t('columns.add')}</button></div>`}
-  </fieldset><${Saves} draft=${draft} busy=${busy.value} wrong=${wrong.value} /></form><//>`;
+  </div><${Saves} draft=${draft} busy=${busy.value} wrong=${wrong.value} /></form><//>`;
 }
 
 function Row({ row, index, rows, board, manage, count, wrong, change, moveTo, remove, drop, recount }) {
@@ -128,9 +128,9 @@ function Row({ row, index, rows, board, manage, count, wrong, change, moveTo, re
   const named = row.name || t('columns.unnamed');
   return html`<li ref=${at} class="lane ${edge} ${dragging.value ? 'dragged' : ''}">
     <div class="lane-row"><span class="grip" ref=${grip} title=${t('columns.drag')} aria-hidden="true">${manage && html`<${Icon} name="lanes" />`}</span>
-      <input aria-label=${t('columns.name_of', { n: index + 1 })} required maxlength="60" value=${row.name} onInput=${set('name')} dir="auto" />
-      <select aria-label=${t('columns.kind_of', { name: named })} value=${row.kind} onChange=${set('kind')}>${KINDS.map((k) => html`<option key=${k} value=${k}>${t(`kind.${k}`)}</option>`)}</select>
-      <input type="number" min="1" max="10000" aria-label=${t('columns.limit_of', { name: named })} placeholder=${t('columns.no_limit')} value=${row.wip_limit ?? ''} onInput=${(e) => change({ wip_limit: e.target.value === '' ? null : Number(e.target.value) })} />
+      <input aria-label=${t('columns.name_of', { n: index + 1 })} required maxlength="60" disabled=${!manage} value=${row.name} onInput=${set('name')} dir="auto" />
+      <select disabled=${!manage} aria-label=${t('columns.kind_of', { name: named })} value=${row.kind} onChange=${set('kind')}>${KINDS.map((k) => html`<option key=${k} value=${k}>${t(`kind.${k}`)}</option>`)}</select>
+      <input type="number" disabled=${!manage} min="1" max="10000" aria-label=${t('columns.limit_of', { name: named })} placeholder=${t('columns.no_limit')} value=${row.wip_limit ?? ''} onInput=${(e) => change({ wip_limit: e.target.value === '' ? null : Number(e.target.value) })} />
       <span class="row"><button type="button" class="quiet square" aria-expanded=${open.value} aria-label=${t('columns.rules_of', { name: named })} title=${t('columns.rules')} aria-pressed=${asks} onClick=${() => { open.value = !open.value; }}><${Icon} name="approval" /></button>
         ${manage && html`<button type="button" class="quiet square shift" aria-label=${t('columns.up', { name: named })} disabled=${index === 0} onClick=${shift(-1)}><${Icon} name="up" /></button>
         <button type="button" class="quiet square shift" aria-label=${t('columns.down', { name: named })} disabled=${index === rows.length - 1} onClick=${shift(1)}><${Icon} name="down" /></button>
@@ -138,9 +138,9 @@ function Row({ row, index, rows, board, manage, count, wrong, change, moveTo, re
     ${wrong && html`<p class="wrong" role="alert">${wrong}</p>`}
     ${leaving.value && count > 0 && html`<${Leaving} row=${row} rows=${rows} board=${board} count=${count} done=${recount} remove=${remove} />`}
     ${open.value && html`<div class="more"><p class="soft">${t('columns.rules_lead')}</p>
-      ${['require_checklist', 'require_evidence', 'approval'].map((name) => html`<label class="row tick" key=${name}><input type="checkbox" checked=${row[name]} onChange=${set(name)} />${t(`columns.${name}`)}</label>`)}
-      <div role="group" aria-label=${t('columns.allow_from')}><span class="soft">${t('columns.allow_from')}</span><div class="row wrap">${rows.filter((r) => r.uid !== row.uid && r.name).map((r) => html`<label class="row tick" key=${r.uid}><input type="checkbox" checked=${row.allow_from.includes(r.uid)}
-        onChange=${(e) => change({ allow_from: e.target.checked ? [...row.allow_from, r.uid] : row.allow_from.filter((x) => x !== r.uid) })} />${r.name}</label>`)}</div><span class="soft">${t('columns.allow_from_hint')}</span></div></div>`}
+      ${['require_checklist', 'require_evidence', 'approval'].map((name) => html`<label class="row tick" key=${name}><input type="checkbox" disabled=${!manage} checked=${row[name]} onChange=${set(name)} />${t(`columns.${name}`)}</label>`)}
+      <div role="group" aria-label=${t('columns.allow_from')}><span class="soft">${t('columns.allow_from')}</span><div class="row wrap">${rows.filter((r) => r.uid !== row.uid && r.name).map((r) => html`<label class="row tick" key=${r.uid}><input type="checkbox" disabled=${!manage} checked=${row.allow_from.includes(r.uid)}
+        onChange=${(e) => { const yes = e.target.checked; change((now) => ({ allow_from: yes ? [...now.allow_from, r.uid] : now.allow_from.filter((x) => x !== r.uid) })); }} />${r.name}</label>`)}</div><span class="soft">${t('columns.allow_from_hint')}</span></div></div>`}
   </li>`;
 }
 

@@ -30,7 +30,7 @@ export function Members({ board, members, manage, reload }) {
       form.elements.user.focus();
       await reload();
     } catch (err) {
-      wrong.value = err;
+      wrong.value = err.fields?.user ? { detail: t('members.unknown', { name: user.trim() }) } : err;
     }
     busy.value = false;
   };

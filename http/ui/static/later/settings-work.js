@@ -90,7 +90,7 @@ export function Undo({ board, members }) {
     ${wrong.value && html`<p class="wrong" role="alert">${refusal(wrong.value)}</p>`}
     ${p && html`<${Ask} title=${t('undo.title', { name: p.actor })} label=${t('undo.do')} danger run=${run} onClose=${() => { plan.value = null; }}>
       <p>${t(p.count > MOST ? 'undo.too_many' : 'undo.plan', { n: number(p.count), tickets: number(p.tickets), name: p.actor, time: exact(p.from) })}</p>
-      <ul>${[...p.types].sort((a, b) => b[1] - a[1]).map(([type, n]) => html`<li key=${type}>${number(n)} × ${type.replaceAll('_', ' ')}</li>`)}</ul>
+      <ul class="list">${[...p.types].sort((a, b) => b[1] - a[1]).map(([type, n]) => html`<li key=${type}>${number(n)} × ${type.replaceAll('_', ' ')}</li>`)}</ul>
       <p class="soft">${t('undo.how')}</p><//>`}
   <//>`;
 }

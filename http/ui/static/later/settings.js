@@ -36,7 +36,10 @@ function General({ board, manage, reload }) {
     await reload();
     busy.value = false;
   };
-  const set = (name) => (e) => draft.set({ ...draft.value, [name]: name === 'max_claims' ? Number(e.target.value || 0) : e.target.value });
+  const set = (name) => (e) => {
+    const text = e.target.value;
+    draft.set((now) => ({ ...now, [name]: name === 'max_claims' ? Number(text || 0) : text }));
+  };
   const fields = wrong.value?.fields ?? {};
   const v = draft.value;
   return html`<${Section} id="general" title=${t('settings.general')}><form class="stack" onSubmit=${save}><fieldset disabled=${!manage}>

@@ -49,6 +49,9 @@ effect(() => {
   });
 });
 
+// stop ends a sentence that the server left open.
+export const stop = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
+
 function hide(a) {
   seen.value = [...seen.value.slice(-20), id(a)];
   localStorage.setItem(KEY, JSON.stringify(seen.value));
@@ -56,5 +59,5 @@ function hide(a) {
 
 // Alerts is the banner at the head of every page.
 export const Alerts = () => html`<div class="alerts" role="status">${shown.value.map((a) => html`<p class="notice ${a.severity === 'critical' ? 'red' : ''}" key=${id(a)}>
-  <${Icon} name="urgent" label=${t(`alert.${a.severity}`)} /><span><strong>${a.message}</strong> ${a.hint} <span class="small" title=${exact(a.since)}>${t('alert.since', { time: ago(a.since) })}</span></span>
+  <${Icon} name="urgent" label=${t(`alert.${a.severity}`)} /><span><strong>${stop(a.message)}</strong> ${a.hint && stop(a.hint)} <span class="small" title=${exact(a.since)}>${t('alert.since', { time: ago(a.since) })}</span></span>
   <button class="quiet square spread" aria-label=${t('alert.hide', { name: a.name })} title=${t('alert.hide', { name: a.name })} onClick=${() => hide(a)}><${Icon} name="close" /></button></p>`)}</div>`;
