@@ -64,5 +64,5 @@ export function EmptyBoard({ store }) {
   const { revision } = model;
   // Read so that the first ticket takes it away.
   if (revision.value < 0 || model.placed.size > 0 || !store.can('create')) return null;
-  return html`<div class="notice plain no-print"><div class="stack tight"><span>${t('board.empty_now')}</span><${Demo} /></div></div>`;
+  return html`<section class="notice plain no-print" aria-label=${t('board.empty')}><div class="stack tight"><span>${t('board.empty_now')}</span><${Demo} /></div></section>`;
 }
