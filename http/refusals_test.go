@@ -226,6 +226,7 @@ func TestStrangerSees404(t *testing.T) {
 		add("GET", "/api/boards/{board}"+path, "")
 	}
 	add("GET", "/api/agents?board={board}", "")
+	add("GET", "/api/auth/tokens?board={board}", "")
 	add("POST", "/api/boards/{board}/claim-next", `{"wait_seconds":60}`)
 	add("POST", "/api/boards/{board}/freeze", `{"reason":"x"}`)
 	add("POST", "/api/boards/{board}/unfreeze", "")

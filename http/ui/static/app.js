@@ -2,14 +2,14 @@
 import { Fragment, html, render, signal, useEffect, useErrorBoundary } from './vendor/preact.js';
 import { Icon, Toasts } from './lib/parts.js';
 import { go, place } from './lib/router.js';
-import { me, token } from './lib/session.js';
+import { away, begin, me } from './lib/session.js';
 import { t } from './lib/strings.js';
 import { Help } from './board/keys.js';
 import { BoardPage } from './board/page.js';
 import { Palette } from './board/palette.js';
 import { BoardsPage } from './pages/boards.js';
 import { Frame } from './pages/frame.js';
-import { RegisterPage, SetupPage, SignInAgain, SignInPage } from './pages/sign.js';
+import { AwayPage, RegisterPage, SetupPage, SignInAgain, SignInPage } from './pages/sign.js';
 
 // Pages that are not needed at first come when they are.
 const loaded = signal({});
@@ -52,7 +52,7 @@ const ROUTES = [
 function View() {
   const { path } = place.value;
   if (path === '/setup') return html`<${SetupPage} />`;
-  if (me.value === undefined) return null;
+  if (me.value === undefined) return away.value ? html`<${AwayPage} />` : null;
   if (!me.value) {
     if (path === '/register') return html`<${RegisterPage} />`;
     return html`<${SignInPage} />`;
@@ -85,9 +85,4 @@ function App() {
 }
 
 // The session is looked up first, so that no page flashes that is not wanted.
-token().catch(() => {
-  me.value ??= null;
-}).finally(() => {
-  me.value ??= null;
-  render(html`<${App} />`, document.getElementById('app'));
-});
+begin().finally(() => render(html`<${App} />`, document.getElementById('app')));

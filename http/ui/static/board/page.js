@@ -9,6 +9,7 @@ import { Frame } from '../pages/frame.js';
 import { sendUnsent, unsent } from './actions.js';
 import { Column } from './column.js';
 import { toggle } from './choose.js';
+import { ColumnMenu, EmptyBoard } from './columnmenu.js';
 import * as dnd from './dnd.js';
 import { FilterBar, FilterLine, NoMatch } from './filter.js';
 import { focusCard, keeper } from './focus.js';
@@ -41,7 +42,7 @@ function Banners({ store }) {
   return html`${state === 'offline' && html`<p class="notice red" role="alert">${t('wrong.offline_since', { time: exact(since) })}${unsent.value.length > 0 && html` <strong>${t('wrong.waiting', { n: unsent.value.length })}</strong>`}</p>`}
     ${state !== 'offline' && unsent.value.length > 0 && html`<p class="notice" role="status">${t('wrong.waiting', { n: unsent.value.length })}</p>`}
     ${board.archived && html`<p class="notice">${t('board.archived')}</p>`}
-    ${board.frozen && !board.archived && html`<p class="notice"><${Icon} name="freeze" />${t('board.frozen')}</p>`}`;
+    ${board.frozen && !board.archived && html`<p class="notice"><${Icon} name="freeze" />${t('board.frozen')}</p>`}<${EmptyBoard} store=${store} />`;
 }
 
 function Skeleton() {
@@ -107,7 +108,7 @@ function Columns({ store, view }) {
   const nothing = view.filter.passes.value?.size === 0 && model.placed.size > 0;
   if (nothing) return html`<div class="columns" ref=${root}><${NoMatch} view=${view} /></div>`;
   if (view.by.value) return html`<div class="columns laned" ref=${root} tabindex="-1" ...${events}><${Lanes} store=${store} view=${view} model=${model} onPick=${pick} /></div>`;
-  return html`<div class="columns" ref=${root} tabindex="-1" ...${events}>${board.columns.map((c) => html`<${Column} key=${c.id} store=${store} view=${view} model=${model} column=${c} onPick=${pick} />`)}</div>`;
+  return html`<div class="columns" ref=${root} tabindex="-1" ...${events}>${board.columns.map((c) => html`<${Column} key=${c.id} store=${store} view=${view} model=${model} column=${c} onPick=${pick} menu=${html`<${ColumnMenu} store=${store} board=${board} column=${c} />`} />`)}</div>`;
 }
 
 // Tabs are the columns of a phone, where one shows at a time.

@@ -1,5 +1,6 @@
 // The top bar, and the page under it.
 import { Fragment, html, useSignal } from '../vendor/preact.js';
+import { Alerts } from '../lib/alerts.js';
 import { Icon, Menu } from '../lib/parts.js';
 import { go } from '../lib/router.js';
 import { me, signOut } from '../lib/session.js';
@@ -39,6 +40,6 @@ export const Me = () => html`<${Fragment}><${Theme} /><${Menu} label=${t('nav.ac
 export function Frame({ title, bar, children }) {
   return html`<${Fragment}><a class="button skip" href="#content">${t('app.skip')}</a>
     <header class="bar"><${Logo} />${title && html`<strong class="cut">${title}</strong>`}${bar}
-      <nav class="row spread" aria-label=${t('app.name')}>${!bar && html`<a class="button quiet wide-only" href="/boards">${t('nav.boards')}</a><a class="button quiet wide-only" href="/agents">${t('nav.agents')}</a>`}<${Me} /></nav></header>
+      <nav class="row spread" aria-label=${t('app.name')}>${!bar && html`<a class="button quiet wide-only" href="/boards">${t('nav.boards')}</a><a class="button quiet wide-only" href="/agents">${t('nav.agents')}</a>`}<${Me} /></nav></header><${Alerts} />
     ${children}<//>`;
 }
