@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench torture day lint fmt verify packages clean
+.PHONY: help build run test bench torture day lint fmt verify vendor packages clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,10 +19,18 @@ run: build ## Start the board on http://127.0.0.1:18000 with its data in ./data
 	@mkdir -p $(DATA)
 	DATA_DIR=$(DATA) $(BIN) serve
 
+# The race detector makes everything five to ten times slower. With it run all
+# packages but the program, their random tests for a quarter of the rounds, and of
+# the program's own tests, which start hundreds of servers, those that have most at
+# once; without it, the program's and the random tests in full.
+RACED_OF_PROGRAM := ^(TestServer.*|TestClaimsOfManyAtOnce|TestTorture|TestFollow|TestDrillBusFolderDeleted|TestServerTakesBackups)$$
+
 test: ## Run every test (needs Go alone; the race detector runs where cgo works)
 	@if CGO_ENABLED=1 go env CC >/dev/null && command -v $$(go env CC) >/dev/null; then \
-		echo "go test -race ./..."; CGO_ENABLED=1 go test -race -timeout 20m ./... && \
-		echo "go test (what takes too long with the race detector)" && go test -timeout 10m -run '^(TestDay|TestDrillSlowProjector|TestRecoverFindsWhatAnyCopyHolds)$$' ./cmd/kanban; \
+		set -e; packages=$$(go list ./... | grep -v '/cmd/kanban$$'); \
+		echo "go test -race (all packages but the program)"; CGO_ENABLED=1 RAPID_CHECKS=25 go test -race -timeout 20m $$packages; \
+		echo "go test (the program, and random tests in full)"; go test -timeout 15m ./cmd/kanban ./commands ./events/sqlstore ./projections ./readmodel; \
+		echo "go test -race ./cmd/kanban (what has most at once)"; CGO_ENABLED=1 KANBAN_TORTURE_ROUNDS=5 go test -race -timeout 15m -run '$(RACED_OF_PROGRAM)' ./cmd/kanban; \
 	else \
 		echo "go test ./... (no C compiler: without the race detector)"; go test -timeout 20m ./...; \
 	fi
@@ -49,6 +57,9 @@ verify: ## Fail when something generated or vendored is stale
 	go mod verify
 	go mod tidy -diff
 	go vet ./...
+
+vendor: ## Refresh the vendored modules of the web board (needs Node)
+	tools/ui/vendor.sh
 
 packages: bin/goreleaser ## Build archives, .deb and .rpm into dist/, publishing nothing
 	bin/goreleaser release --snapshot --clean

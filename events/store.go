@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Query selects events in ascending order of position. Zero fields select
-// everything; fields combine with AND.
+// Query selects events in ascending order of position, or in descending. Zero
+// fields select everything; fields combine with AND.
 type Query struct {
 	After        int64     // positions above this one
 	UpTo         int64     // positions up to and including this one
@@ -20,7 +20,8 @@ type Query struct {
 	Types        []Type
 	Actor        string // actor's name
 	CommandID    string
-	Limit        int // 0 = DefaultLimit
+	Descending   bool // the newest first; a Limit then keeps the newest
+	Limit        int  // 0 = DefaultLimit
 }
 
 // DefaultLimit is the size of a page: large enough to keep the cost of a
@@ -153,6 +154,12 @@ func All(ctx context.Context, r interface {
 				return
 			}
 			last := &page[len(page)-1]
+			if q.Descending {
+				if q.UpTo = last.Position - 1; q.UpTo == 0 {
+					return
+				}
+				continue
+			}
 			q.After = last.Position
 			if q.Stream != "" {
 				q.AfterVersion = last.Version

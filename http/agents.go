@@ -122,7 +122,7 @@ func (s *Server) managedBoard(c *call, member int64) (commands.Ref, error) {
 
 func (s *Server) freezeRoutes() {
 	const tag, base = "boards", "/api/boards/{id}"
-	board := readmodel.Board{}
+	board := ownBoard{}
 	register(s, op{method: "POST", path: base + "/freeze", id: "freeze_board", summary: "Stop everybody on the board but people who are pm", tag: tag, reply: board},
 		func(c *call, in *struct {
 			BoardPath

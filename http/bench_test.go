@@ -170,6 +170,7 @@ func watch(b *testing.B, a *app, clients int, got func(text []byte)) {
 		sockets[i] = s
 		s.send(`{"type":"subscribe_board","board_id":1}`)
 		s.want("subscribed")
+		s.watchers()
 		_ = s.conn.SetReadDeadline(time.Time{})
 		wg.Go(func() {
 			for {

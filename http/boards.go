@@ -45,6 +45,12 @@ type boardPatch struct {
 	MaxClaims   *int               `json:"max_claims,omitempty"`
 }
 
+// ownBoard is a board and what the caller may do there.
+type ownBoard struct {
+	readmodel.Board
+	Role string `json:"role" enum:"pm,agent,viewer,admin" doc:"Yours; an admin may do what a pm may"`
+}
+
 type memberSpec struct {
 	UserID commands.Ref `json:"user_id,omitempty"`
 	User   commands.Ref `json:"user,omitempty" doc:"Name or id"`
@@ -66,8 +72,8 @@ type memberPath struct {
 
 func (s *Server) boardRoutes() {
 	const tag, base = "boards", "/api/boards"
-	board := readmodel.Board{}
-	register(s, op{method: "GET", path: base, id: "list_boards", summary: "The boards you may see", tag: tag, reply: list[readmodel.Board]{}}, s.listBoards)
+	board := ownBoard{}
+	register(s, op{method: "GET", path: base, id: "list_boards", summary: "The boards you may see, with what is on them, when something last happened, and your role", tag: tag, reply: list[readmodel.BoardItem]{}}, s.listBoards)
 	register(s, op{method: "POST", path: base, id: "create_board", summary: "Make a board; you become its pm", tag: tag, status: http.StatusCreated, reply: board},
 		func(c *call, in *struct{ Body newBoard }) (answer, error) {
 			b := &in.Body
@@ -79,14 +85,19 @@ func (s *Server) boardRoutes() {
 			}
 			return s.write(c, s.boardReply("", true), cmd)
 		})
-	register(s, op{method: "GET", path: base + "/{id}", id: "get_board", summary: "A board with its columns", tag: tag, reply: board},
+	register(s, op{method: "GET", path: base + "/{id}", id: "get_board", summary: "A board with its columns, and your role there", tag: tag, reply: board},
 		func(c *call, in *BoardPath) (answer, error) {
-			id, err := s.readable(c, commands.Ref(in.ID))
+			id, err := s.boardID(c.ctx(), commands.Ref(in.ID))
+			if err != nil {
+				return answer{}, err
+			}
+			who := viewer(c.principal)
+			role, err := s.deps.Queries.Access(c.ctx(), id, who)
 			if err != nil {
 				return answer{}, err
 			}
 			b, err := s.deps.Queries.Board(c.ctx(), strconv.FormatInt(id, 10))
-			return answer{view: b, version: b.Version}, err
+			return boardAnswer(b, who.Standing(role)), err
 		})
 	register(s, op{method: "PUT", path: base + "/{id}", id: "update_board", summary: "Change what is given", tag: tag, reply: board},
 		func(c *call, in *struct {
@@ -137,7 +148,7 @@ func (s *Server) boardRoutes() {
 			return s.write(c, func(ctx context.Context, r *commands.Receipt) (answer, error) {
 				a, err := whole(ctx, r)
 				if err == nil {
-					a.view = columnList(a.view.(readmodel.Board).Columns)
+					a.view, a.variant = columnList(a.view.(ownBoard).Columns), ""
 				}
 				return a, err
 			}, cmd)
@@ -181,11 +192,11 @@ func memberList(members []readmodel.Member) list[readmodel.Member] {
 // gets it as of the position of the first time.
 func (s *Server) boardReply(ref string, created bool) shape {
 	return func(ctx context.Context, r *commands.Receipt) (answer, error) {
-		b, err := s.boardAfter(ctx, r, ref)
+		b, role, err := s.boardAfter(ctx, r, ref)
 		if err != nil {
 			return answer{}, err
 		}
-		a := answer{view: b, version: b.Version}
+		a := boardAnswer(b, role)
 		if created {
 			a.location = locate("boards", b.ID)
 		}
@@ -193,16 +204,39 @@ func (s *Server) boardReply(ref string, created bool) shape {
 	}
 }
 
-func (s *Server) boardAfter(ctx context.Context, r *commands.Receipt, ref string) (readmodel.Board, error) {
+// boardAnswer is the reply that is a board. The role is not of the board's version:
+// it may come with the caller.
+func boardAnswer(b readmodel.Board, role string) answer {
+	return answer{view: ownBoard{b, role}, version: b.Version, variant: role}
+}
+
+// boardAfter returns a board as a command left it, and the caller's role there.
+func (s *Server) boardAfter(ctx context.Context, r *commands.Receipt, ref string) (readmodel.Board, string, error) {
 	if r.Board != nil {
-		return boardView(r.Board), nil
+		b := boardView(r.Board)
+		return b, standing(callOf(ctx), &b, memberViews(r.Board)), nil
 	}
 	id, err := s.boardIn(ctx, r, ref)
 	if err != nil {
-		return readmodel.Board{}, err
+		return readmodel.Board{}, "", err
 	}
 	shot, err := s.deps.Timeline.BoardAt(ctx, id, r.Position, time.Time{})
-	return shot.Board, err
+	if err != nil {
+		return readmodel.Board{}, "", err
+	}
+	members, err := s.membersAt(ctx, id, r.Position)
+	return shot.Board, standing(callOf(ctx), &shot.Board, members), err
+}
+
+// standing is the caller's role on a board with these members.
+func standing(c *call, b *readmodel.Board, members []readmodel.Member) string {
+	who, role := viewer(c.principal), events.NoRole
+	for _, m := range members {
+		if m.UserID == who.UserID {
+			role = m.Role
+		}
+	}
+	return who.Standing(events.EffectiveRole(role, who.Admin, b.Visibility, b.ID, who.Scope))
 }
 
 func (s *Server) boardIn(ctx context.Context, r *commands.Receipt, ref string) (int64, error) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/agent-kanban/agent-kanban/events"
 	"github.com/agent-kanban/agent-kanban/readmodel"
@@ -14,12 +15,13 @@ import (
 // boardDiff is what differs between two instants of a board. Archived and
 // deleted tickets are not on the board, so archiving one removes it.
 type boardDiff struct {
-	From    int64              `json:"from" doc:"Position"`
-	To      int64              `json:"to" doc:"Position"`
-	Board   []fieldDiff        `json:"board"`
-	Added   []readmodel.Ticket `json:"added"`
-	Removed []readmodel.Ticket `json:"removed"`
-	Changed []ticketDiff       `json:"changed"`
+	From    int64         `json:"from" doc:"Position"`
+	To      int64         `json:"to" doc:"Position"`
+	Board   []fieldDiff   `json:"board"`
+	Added   []wholeTicket `json:"added"`
+	Removed []wholeTicket `json:"removed"`
+	Changed []ticketDiff  `json:"changed"`
+	Summary diffSummary   `json:"summary"`
 }
 
 type ticketDiff struct {
@@ -27,7 +29,19 @@ type ticketDiff struct {
 	Key    string      `json:"key"`
 	Title  string      `json:"title"`
 	Fields []fieldDiff `json:"fields"`
-	By     []string    `json:"by" doc:"Who changed it in between"`
+	Touch
+}
+
+// wholeTicket came or went.
+type wholeTicket struct {
+	readmodel.Ticket
+	Touch
+}
+
+// Touch is who had to do with a ticket between the instants.
+type Touch struct {
+	By []string   `json:"by" doc:"Who had to do with it in between, the first of them first; nobody where another ticket changed it, as when what it waits for is done"`
+	At *time.Time `json:"at" doc:"When somebody last had; null = nobody"`
 }
 
 type fieldDiff struct {
@@ -38,7 +52,7 @@ type fieldDiff struct {
 
 // diff compares a board at two instants; before its creation it was empty.
 func (s *Server) diff(ctx context.Context, board int64, from, to string) (boardDiff, error) {
-	d := boardDiff{Board: []fieldDiff{}, Added: []readmodel.Ticket{}, Removed: []readmodel.Ticket{}, Changed: []ticketDiff{}}
+	d := boardDiff{Board: []fieldDiff{}, Added: []wholeTicket{}, Removed: []wholeTicket{}, Changed: []ticketDiff{}}
 	if to == "" {
 		head, err := s.deps.Log.Head(ctx)
 		if err != nil {
@@ -62,43 +76,29 @@ func (s *Server) diff(ctx context.Context, board int64, from, to string) (boardD
 	for _, t := range a.Tickets {
 		was[t.ID] = t
 	}
-	by, err := s.actors(ctx, board, a.Position, b.Position)
-	if err != nil {
+	count := newTally(&a, &b)
+	if err := count.read(ctx, s.deps.Log, board); err != nil {
 		return d, err
 	}
 	for _, t := range b.Tickets {
 		old, ok := was[t.ID]
 		delete(was, t.ID)
 		if !ok {
-			d.Added = append(d.Added, t)
+			d.Added = append(d.Added, wholeTicket{t, count.touch(t.ID)})
+			count.added(&t)
 		} else if fields := differences(old, t); len(fields) > 0 {
-			d.Changed = append(d.Changed, ticketDiff{ID: t.ID, Key: t.Key, Title: t.Title, Fields: fields, By: by[t.ID]})
+			d.Changed = append(d.Changed, ticketDiff{ID: t.ID, Key: t.Key, Title: t.Title, Fields: fields, Touch: count.touch(t.ID)})
+			count.changed(&old, &t, fields)
 		}
 	}
 	for _, t := range a.Tickets {
 		if _, gone := was[t.ID]; gone {
-			d.Removed = append(d.Removed, t)
+			d.Removed = append(d.Removed, wholeTicket{t, count.touch(t.ID)})
 		}
 	}
+	count.sum.Removed = len(d.Removed)
+	d.Summary = count.summary()
 	return d, nil
-}
-
-// actors names who touched which ticket in (from, to], in order of first touch.
-func (s *Server) actors(ctx context.Context, board, from, to int64) (map[int64][]string, error) {
-	by := map[int64][]string{}
-	if to <= from {
-		return by, nil
-	}
-	q := events.Query{Stream: events.BoardStream(board), After: from, UpTo: to}
-	for e, err := range events.All(ctx, s.deps.Log, q) {
-		if err != nil {
-			return nil, err
-		}
-		if e.TicketID != 0 && !slices.Contains(by[e.TicketID], e.Actor.Name) {
-			by[e.TicketID] = append(by[e.TicketID], e.Actor.Name)
-		}
-	}
-	return by, nil
 }
 
 // bookkeeping are fields that change with every other one.

@@ -17,6 +17,8 @@ import (
 
 type eventFilter struct {
 	After       int64  `query:"after" minimum:"0" doc:"Events above this position"`
+	Before      int64  `query:"before" minimum:"0" doc:"Events below this position; 0 = all"`
+	Order       string `query:"order" enum:"asc,desc" doc:"asc is oldest first, desc newest first; where it is not said: desc with before, else asc"`
 	Cursor      string `query:"cursor" doc:"next_cursor of the page before"`
 	Board       string `query:"board" doc:"Id or key"`
 	Ticket      string `query:"ticket" doc:"Id or key"`
@@ -30,7 +32,7 @@ type eventFilter struct {
 type eventPage struct {
 	Items      []*events.Envelope `json:"items"`
 	NextCursor *string            `json:"next_cursor" doc:"null = nothing more yet"`
-	Position   int64              `json:"position" doc:"Last position looked at"`
+	Position   int64              `json:"position" doc:"Last position looked at; 0 where newest first and nothing was there"`
 }
 
 type logHead struct {
@@ -43,13 +45,16 @@ const streamType = "text/event-stream"
 
 func (s *Server) logRoutes() {
 	const tag = "log"
-	register(s, op{method: "GET", path: "/api/events", id: "list_events", summary: "The log, oldest first; with Accept: text/event-stream it follows", tag: tag, reply: eventPage{}, media: []string{streamType}},
+	register(s, op{method: "GET", path: "/api/events", id: "list_events", summary: "The log, oldest first or, with before or order=desc, newest first; with Accept: text/event-stream it follows", tag: tag, reply: eventPage{}, media: []string{streamType}},
 		func(c *call, in *eventFilter) (answer, error) {
 			q, err := s.eventQuery(c, in)
 			if err != nil {
 				return answer{}, err
 			}
 			if strings.Contains(in.Accept, streamType) {
+				if q.Descending || in.Before > 0 {
+					return answer{}, errStreamBackwards
+				}
 				return answer{done: true}, s.follow(c, q)
 			}
 			p, err := s.eventPage(c, q, in.Limit)
@@ -63,7 +68,8 @@ func (s *Server) logRoutes() {
 }
 
 func (s *Server) eventQuery(c *call, in *eventFilter) (events.Query, error) {
-	q := events.Query{After: in.After, Actor: in.Actor}
+	q := events.Query{After: in.After, Actor: in.Actor, Descending: in.Order == "desc" || in.Order == "" && in.Before > 0}
+	before := in.Before
 	for name, text := range map[string]string{"cursor": in.Cursor, "Last-Event-ID": in.LastEventID} {
 		if text == "" {
 			continue
@@ -74,7 +80,15 @@ func (s *Server) eventQuery(c *call, in *eventFilter) (events.Query, error) {
 				Code: events.CodeInvalid, Message: name + " must be a position.", Fields: map[string]string{name: "must be a position"},
 			}
 		}
-		q.After = max(q.After, pos)
+		switch {
+		case !q.Descending:
+			q.After = max(q.After, pos)
+		case name == "cursor" && (before == 0 || pos < before):
+			before = max(pos, 1)
+		}
+	}
+	if before > 0 {
+		q.UpTo = below(before)
 	}
 	if in.Board != "" {
 		id, err := s.readable(c, commands.Ref(in.Board))
@@ -109,14 +123,27 @@ func (s *Server) eventQuery(c *call, in *eventFilter) (events.Query, error) {
 	return q, nil
 }
 
+var errStreamBackwards = events.Errorf(events.CodeInvalid, "A stream goes forward: leave out before and order=desc, or ask for JSON.")
+
+// below bounds a query to what comes before a position, -1 where that is nothing.
+func below(position int64) int64 {
+	if position <= 1 {
+		return -1
+	}
+	return position - 1
+}
+
 // scanLimit bounds how many events one request looks at to find some that its
 // caller may see.
 const scanLimit = 5000
 
 func (s *Server) eventPage(c *call, q events.Query, limit int) (eventPage, error) {
-	out := eventPage{Items: make([]*events.Envelope, 0, min(limit, 128)), Position: q.After}
+	out := eventPage{Items: make([]*events.Envelope, 0, min(limit, 128))}
+	if !q.Descending {
+		out.Position = q.After
+	}
 	sight := s.sight(c.principal)
-	for scanned := 0; scanned < scanLimit; {
+	for scanned := 0; scanned < scanLimit && q.UpTo >= 0; {
 		q.Limit = limit
 		page, err := s.deps.Log.Read(c.ctx(), q)
 		if err != nil {
@@ -128,7 +155,11 @@ func (s *Server) eventPage(c *call, q events.Query, limit int) (eventPage, error
 			if err != nil {
 				return out, err
 			}
-			out.Position, q.After = e.Position, e.Position
+			if out.Position = e.Position; q.Descending {
+				q.UpTo = below(e.Position)
+			} else {
+				q.After = e.Position
+			}
 			if visible {
 				out.Items = append(out.Items, e)
 			}

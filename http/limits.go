@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/agent-kanban/agent-kanban/auth"
 	"github.com/agent-kanban/agent-kanban/events"
+	"github.com/agent-kanban/agent-kanban/http/ui"
 )
 
 // What Observer.Limited is told.
@@ -46,11 +48,11 @@ type Quota struct {
 // /mcp asks the API who calls, and that request counts.
 func unlimited(route string) bool {
 	switch route {
-	case "/", "/setup", "/docs", "/openapi.json", "/metrics", "/api/health", "/api/status", "/health", "/ws/stats", "/mcp":
+	case "/docs", "/openapi.json", "/metrics", "/api/health", "/api/status", "/health", "/ws/stats", "/mcp":
 		return true
 	default:
 		return strings.HasPrefix(route, "/health/") || strings.HasPrefix(route, "/docs/") ||
-			strings.HasPrefix(route, "/pages/") || strings.HasPrefix(route, "/.well-known/")
+			strings.HasPrefix(route, ui.Prefix) || strings.HasPrefix(route, "/.well-known/") || slices.Contains(boardPages, route)
 	}
 }
 

@@ -119,7 +119,7 @@ func TestRequestsAreLimited(t *testing.T) {
 	}
 
 	// Probes and pages never.
-	for _, path := range []string{"/health", "/health/live", "/health/ready", "/api/health", "/api/status", "/", "/docs", "/openapi.json", "/ws/stats", "/pages/page.css"} {
+	for _, path := range []string{"/health", "/health/live", "/health/ready", "/api/health", "/api/status", "/", "/docs", "/openapi.json", "/ws/stats", "/docs/docs.css"} {
 		if r := a.do("GET", path, "", "").want(200); r.header.Get("RateLimit") != "" {
 			t.Errorf("%s is limited", path)
 		}

@@ -116,7 +116,14 @@ func (s *Server) normalise(next http.Handler) http.Handler {
 	})
 }
 
+// noRoute answers people with the web board, which says it in their words.
 func (s *Server) noRoute(g *gin.Context) {
+	if m := g.Request.Method; (m == http.MethodGet || m == http.MethodHead) && strings.Contains(g.Request.Header.Get("Accept"), "text/html") &&
+		!strings.HasPrefix(g.Request.URL.Path, "/api/") {
+		g.Writer.WriteHeader(http.StatusNotFound)
+		s.page(g)
+		return
+	}
 	s.fail(callOf(g.Request.Context()), events.Errorf(events.CodeNotFound, "There is nothing at this address. See /docs for the routes."))
 }
 

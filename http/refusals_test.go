@@ -177,18 +177,23 @@ func TestStrangerSees404(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"", "/tickets", "/columns", "/members", "/snapshot", "/snapshot?at=99", "/snapshot?at=2099-01-01T00:00:00Z", "/diff?from=0"} {
+	for _, path := range []string{"", "/tickets", "/columns", "/members", "/snapshot", "/snapshot?at=99", "/snapshot?at=2099-01-01T00:00:00Z", "/diff?from=0", "/pulse", "/pulse?buckets=10"} {
 		add("GET", "/api/boards/{board}"+path, "")
 	}
 	add("GET", "/api/tickets?board_id={board}", "")
 	add("GET", "/api/tickets?board_id={board}&q=Secret", "")
 	add("GET", "/api/events?board={board}", "")
+	add("GET", "/api/events?board={board}&before=99", "")
 	add("GET", "/api/events?ticket={ticket}", "")
+	add("GET", "/api/events?ticket={ticket}&order=desc", "")
 	add("GET", "/api/history/boards/{board}/activity", "")
 	add("GET", "/api/history/tickets/{ticket}/history", "")
 	add("GET", "/api/history/tickets/{ticket}/transitions", "")
 	add("GET", "/api/statistics/boards/{board}/statistics", "")
 	add("GET", "/api/statistics/boards/{board}/performance", "")
+	for _, query := range []string{"", "?format=csv&table=scatter", "?from=nonsense", "?bucket=nonsense"} {
+		add("GET", "/api/statistics/boards/{board}/flow"+query, "")
+	}
 	add("GET", "/api/statistics/tickets/{ticket}/statistics", "")
 	add("GET", "/api/tickets/{ticket}", "")
 	add("GET", "/api/comments/ticket/{ticket}", "")
@@ -268,6 +273,7 @@ func TestStrangerSees404(t *testing.T) {
 			{method: "POST", url: "/api/bulk/tickets/assign", user: who, body: `{"tickets":["WEB-1",1],"assignee":"eve"}`, status: 200, has: []string{`"succeeded":0`, `"not_found"`}, lacks: []string{"Secret"}},
 			{method: "GET", url: "/api/boards", user: who, status: 200, lacks: []string{`"WEB"`}},
 			{method: "GET", url: "/api/events?limit=1000", user: who, status: 200, lacks: []string{"Secret", `"/boards/1"`}},
+			{method: "GET", url: "/api/events?limit=1000&order=desc", user: who, status: 200, lacks: []string{"Secret", `"/boards/1"`}},
 		})
 	}
 	// Every route with a path parameter was among them, or is about something else.
@@ -416,7 +422,7 @@ func TestBrowsers(t *testing.T) {
 	if got := r.header.Get("Access-Control-Allow-Origin"); got != "" {
 		t.Errorf("a foreign origin is allowed: %q", got)
 	}
-	for _, path := range []string{"/", "/setup", "/setup/", "/docs", "/docs/", "/docs/start.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/pages/setup.js", "/pages/page.css"} {
+	for _, path := range []string{"/", "/setup", "/setup/", "/docs", "/docs/", "/docs/start.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/docs/docs.css"} {
 		r := a.do("GET", path, "", "").want(200)
 		csp := r.header.Get("Content-Security-Policy")
 		if !strings.Contains(csp, "script-src 'self'") || strings.Contains(csp, "unsafe") {

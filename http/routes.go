@@ -56,6 +56,7 @@ func (s *Server) routes() error {
 	s.accountRoutes()
 	s.boardRoutes()
 	s.timeRoutes()
+	s.pulseRoute()
 	s.ticketRoutes()
 	s.claimRoutes()
 	s.acceptanceRoutes()

@@ -141,6 +141,7 @@ type Server struct {
 	log  *slog.Logger
 
 	engine  *gin.Engine
+	page    gin.HandlerFunc // the web board
 	handler http.Handler
 	api     huma.API
 	http    *http.Server

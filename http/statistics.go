@@ -37,6 +37,7 @@ func (s *Server) statisticsRoutes() {
 				return b, b.Position, err
 			})
 		})
+	register(s, op{method: "GET", path: base + "/boards/{id}/flow", id: "board_flow", summary: "How work flowed over a board: cumulative flow, throughput, cycle times, aging, agents, forecast; with Accept: text/csv one table of it", tag: tag, reply: readmodel.Flow{}, media: []string{csvType}}, s.flow)
 	register(s, op{method: "GET", path: base + "/tickets/{id}/statistics", id: "ticket_statistics", summary: "A ticket in figures: time in each column, and whether it is late in this one", tag: tag, reply: readmodel.TicketStatistics{}},
 		func(c *call, in *TicketPath) (answer, error) {
 			t, err := s.ticket(c, in.ref())

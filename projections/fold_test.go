@@ -74,6 +74,29 @@ func fromTimeline(t fataler, log []events.Envelope) folded {
 	return out
 }
 
+// counted is what the list of boards says of one, by its tickets.
+func counted(s readmodel.Snapshot) (n readmodel.BoardCounts) {
+	kinds := map[int64]events.ColumnKind{}
+	for _, c := range s.Columns {
+		kinds[c.ID] = c.Kind
+	}
+	for _, t := range s.Tickets {
+		if t.Lease != nil {
+			n.Held++
+		}
+		switch {
+		case kinds[t.ColumnID] == events.Done:
+			n.Done++
+		case t.Blocked:
+			n.Blocked++
+			n.Open++
+		default:
+			n.Open++
+		}
+	}
+	return n
+}
+
 func fromRows(ctx context.Context, t fataler, db *sql.DB, log []events.Envelope) folded {
 	check := func(err error) {
 		if err != nil {
@@ -87,7 +110,14 @@ func fromRows(ctx context.Context, t fataler, db *sql.DB, log []events.Envelope)
 	for _, archived := range []bool{false, true} {
 		page, err := q.Boards(ctx, readmodel.Viewer{Admin: true}, readmodel.BoardFilter{Archived: archived})
 		check(err)
-		out.Boards = append(out.Boards, page.Items...)
+		for _, item := range page.Items {
+			out.Boards = append(out.Boards, item.Board)
+			s, err := q.Snapshot(ctx, item.ID)
+			check(err)
+			if want := counted(s); item.Counts != want {
+				t.Fatalf("board %d: the list counts %+v, on the board there are %+v", item.ID, item.Counts, want)
+			}
+		}
 	}
 	sortByID(out.Boards, func(b readmodel.Board) int64 { return b.ID })
 	for _, b := range out.Boards {

@@ -26,10 +26,21 @@ type histories struct {
 }
 
 func drawHistory(t *rapid.T) []events.Envelope {
+	h := begin(t)
+	h.steps(60)
+	return h.s.log
+}
+
+func begin(t *rapid.T) *histories {
 	h := &histories{t: t, s: newScript(), now: NewTimeline(), deleted: map[int64][]readmodel.Ticket{}, removed: map[int64][]events.Column{}}
 	h.user()
 	h.board()
-	for range rapid.IntRange(1, 60).Draw(t, "steps") {
+	return h
+}
+
+func (h *histories) steps(most int) {
+	t := h.t
+	for range rapid.IntRange(1, most).Draw(t, "steps") {
 		h.s.actor = rapid.SampledFrom([]events.Actor{
 			{Kind: events.Human, ID: 1, Name: "ann"}, {Kind: events.Agent, ID: 2, Name: "bot"}, events.SystemActor,
 		}).Draw(t, "actor")
@@ -39,7 +50,6 @@ func drawHistory(t *rapid.T) []events.Envelope {
 			h.redaction()
 		}
 	}
-	return h.s.log
 }
 
 // write adds a fact; one in twenty is redacted.

@@ -78,19 +78,20 @@ type BoardFilter struct {
 }
 
 // Boards lists the boards that the viewer may see, oldest first.
-func (q *Queries) Boards(ctx context.Context, viewer Viewer, f BoardFilter) (Page[Board], error) {
+func (q *Queries) Boards(ctx context.Context, viewer Viewer, f BoardFilter) (Page[BoardItem], error) {
 	n, err := limit(f.Limit)
 	if err != nil {
-		return Page[Board]{}, err
+		return Page[BoardItem]{}, err
 	}
 	after, err := decodeCursor(f.Cursor)
 	if err != nil {
-		return Page[Board]{}, err
+		return Page[BoardItem]{}, err
 	}
-	var rows []boardRow
-	var columns []columnRow
+	var items []BoardItem
 	var total int64
 	err = q.view(ctx, func(tx bun.Tx) error {
+		var rows []boardRow
+		var columns []columnRow
 		count, err := viewer.visible(tx.NewSelect().Model((*boardRow)(nil)), "b.id").Where("archived = ?", f.Archived).Count(ctx)
 		if err != nil {
 			return err
@@ -104,28 +105,39 @@ func (q *Queries) Boards(ctx context.Context, viewer Viewer, f BoardFilter) (Pag
 		for i := range rows {
 			ids[i] = rows[i].ID
 		}
-		return tx.NewSelect().Model(&columns).Where("board_id IN (?)", bun.List(ids)).Order("board_id", "place").Scan(ctx)
+		if err := tx.NewSelect().Model(&columns).Where("board_id IN (?)", bun.List(ids)).Order("board_id", "place").Scan(ctx); err != nil {
+			return err
+		}
+		if items, err = boardItems(rows, columns); err != nil {
+			return err
+		}
+		return q.fill(ctx, tx, viewer, items)
 	})
 	if err != nil {
-		return Page[Board]{}, fmt.Errorf("read boards: %w", err)
+		return Page[BoardItem]{}, fmt.Errorf("read boards: %w", err)
 	}
-	boards := make([]Board, len(rows))
+	return finish(items, n, total, func(b BoardItem) int64 { return b.ID }), nil
+}
+
+func boardItems(rows []boardRow, columns []columnRow) ([]BoardItem, error) {
+	items := make([]BoardItem, len(rows))
 	at := make(map[int64]int, len(rows))
 	for i := range rows {
-		if boards[i], err = rows[i].view(); err != nil {
-			return Page[Board]{}, err
+		var err error
+		if items[i].Board, err = rows[i].view(); err != nil {
+			return nil, err
 		}
 		at[rows[i].ID] = i
 	}
 	for i := range columns {
 		column, err := columns[i].view()
 		if err != nil {
-			return Page[Board]{}, err
+			return nil, err
 		}
-		b := &boards[at[columns[i].BoardID]]
+		b := &items[at[columns[i].BoardID]]
 		b.Columns = append(b.Columns, column)
 	}
-	return finish(boards, n, total, func(b Board) int64 { return b.ID }), nil
+	return items, nil
 }
 
 var errNoBoard = &events.Error{Code: events.CodeNotFound, Message: "There is no such board, or you are not a member of it."}

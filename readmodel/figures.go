@@ -54,6 +54,7 @@ func (t *figured) settle() {
 // course is the course of one ticket over the columns.
 type course struct {
 	done   *time.Time // when it last came to be done; nil = it is not
+	by     int64      // the position at which it did
 	begun  *time.Time // of the work
 	rework []int64    // positions at which it came back
 }
@@ -72,7 +73,7 @@ func courseOf(t *figured, kinds map[int64]events.ColumnKind) course {
 		switch kind {
 		case events.Done:
 			if before != events.Done {
-				c.done = &s.entered
+				c.done, c.by = &s.entered, s.position
 			}
 		case events.Active:
 			begin(s.entered)
@@ -209,6 +210,35 @@ func (q *Queries) figures(ctx context.Context, tx bun.Tx, board, ticket int64, n
 		t.claims = append(t.claims, c)
 		return nil
 	})
+}
+
+const goneArrivals = `SELECT ticket_id, id / 16, column_id, changed_at FROM ticket_history
+	WHERE ticket_id IN (SELECT value FROM json_each(?)) AND column_id IS NOT NULL`
+
+// gone reads the stays of tickets that figures leave out, because they were
+// deleted.
+func (f *figures) gone(ctx context.Context, tx bun.Tx, ids []int64) (map[int64][]stay, error) {
+	tickets := map[int64]*figured{}
+	err := eachRow(ctx, tx, goneArrivals, idList(ids), func(scan func(...any) error) error {
+		var s stay
+		var ticket int64
+		var at string
+		if err := scan(&ticket, &s.position, &s.column, &at); err != nil {
+			return err
+		}
+		if tickets[ticket] == nil {
+			tickets[ticket] = &figured{}
+		}
+		err := parseInto(&s.entered, at)
+		tickets[ticket].stays = append(tickets[ticket].stays, s)
+		return err
+	})
+	stays := map[int64][]stay{}
+	for id, t := range tickets {
+		t.settle()
+		stays[id] = t.stays
+	}
+	return stays, err
 }
 
 func (f *figures) later(times ...time.Time) {

@@ -20,7 +20,7 @@ func TestPlans(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	// What may be read from end to end: lists that the query made itself.
-	lists := []string{"json_each", "j ", "dead", "(subquery"}
+	lists := []string{"json_each", "j ", "dead", "(subquery", "made"}
 	const byID, bySearch = "SEARCH t USING INTEGER PRIMARY KEY (rowid=?)", "SEARCH t USING INDEX idx_tickets_blocked (board_id=?)"
 	for name, c := range map[string]struct {
 		text   string
@@ -50,6 +50,21 @@ func TestPlans(t *testing.T) {
 			"SEARCH n USING INDEX idx_ticket_history_ticket_id (ticket_id=? AND rowid>?)", "SEARCH p USING INDEX idx_ticket_history_ticket_id (ticket_id=? AND rowid<?)",
 		}, false},
 		"blockers": {blockersOf, []any{"[]"}, []string{"SEARCH d USING PRIMARY KEY (ticket_id=?)"}, true},
+		"board counts": {boardCounts, []any{"[1,2]"}, []string{
+			"SEARCH tickets USING INDEX idx_tickets_ready (board_id=?)", "SEARCH tickets USING INDEX idx_tickets_blocked (board_id=?)",
+			"SEARCH tickets USING INDEX idx_tickets_lease_holder_id (lease_holder_id>?)",
+		}, true},
+		"last events": {lastEvents, []any{"[1,2]", 9}, []string{"SEARCH e USING INDEX events_stream (stream=? AND version=?)", "SEARCH events USING COVERING INDEX events_stream (stream=?)"}, false},
+		"a version":   {versionMoment, []any{"board-1", 9}, []string{"SEARCH events USING INDEX events_stream (stream=? AND version=?)"}, false},
+		"roles":       {rolesOf, []any{"[1,2]", 9}, []string{"SEARCH m USING PRIMARY KEY (board_id=? AND user_id=?)"}, false},
+		"flow, frame": {flowFrame, []any{1, 1}, []string{
+			"SEARCH e USING INDEX events_frame (board_id=? AND rowid<?)", "SEARCH r USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN",
+		}, false},
+		"flow, deleted": {goneArrivals, []any{"[]"}, []string{"SEARCH ticket_history USING INDEX idx_ticket_history_ticket_id (ticket_id=?)"}, true},
+		"flow, titles":  {flowTitles, []any{"[]"}, []string{"SEARCH tickets USING INTEGER PRIMARY KEY (rowid=?)"}, false},
+		"flow, actors":  {flowActors, []any{"[]"}, []string{"SEARCH events USING INTEGER PRIMARY KEY (rowid=?)"}, false},
+		"flow, users":   {flowUsers, []any{"[]"}, []string{"SEARCH users USING INTEGER PRIMARY KEY (rowid=?)"}, false},
+		"flow, usage":   {flowUsage, []any{1, "", ""}, []string{"SEARCH usage USING INDEX idx_usage_board_id (board_id=?)"}, false},
 	} {
 		rows, err := db.Reader().QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+c.text, c.args...)
 		if err != nil {

@@ -28,8 +28,25 @@ type fact struct {
 	event         events.Event
 }
 
+// dated is a fact with its time and who did it.
+type dated struct {
+	at    time.Time
+	actor events.Actor
+	fact
+}
+
 // setup projects the facts, a minute apart, the way the server does.
 func setup(t *testing.T, facts ...fact) *readmodel.Queries {
+	t.Helper()
+	list := make([]dated, len(facts))
+	for i, f := range facts {
+		list[i] = dated{epoch.Add(time.Duration(i) * time.Minute), events.Actor{Kind: events.Human, ID: 1, Name: "ann"}, f}
+	}
+	return project(t, list)
+}
+
+// project is setup with times and actors.
+func project(t testing.TB, facts []dated) *readmodel.Queries {
 	t.Helper()
 	check := func(err error) {
 		t.Helper()
@@ -42,6 +59,8 @@ func setup(t *testing.T, facts ...fact) *readmodel.Queries {
 	tx, err := db.Begin(t.Context())
 	check(err)
 	versions := map[string]int64{}
+	var batch []events.Envelope
+	head := tx.Head()
 	for i, f := range facts {
 		stream := events.SystemStream
 		if f.board != 0 {
@@ -50,13 +69,16 @@ func setup(t *testing.T, facts ...fact) *readmodel.Queries {
 			stream = events.UserStream(u.UserID)
 		}
 		versions[stream]++
-		e, err := events.Seal(tx.Head(), events.Envelope{
-			Stream: stream, Version: versions[stream], ID: fmt.Sprint("id-", i), RecordedAt: epoch.Add(time.Duration(i) * time.Minute),
-			Actor: events.Actor{Kind: events.Human, ID: 1, Name: "ann"}, CommandID: fmt.Sprint("command-", i),
+		e, err := events.Seal(head, events.Envelope{
+			Stream: stream, Version: versions[stream], ID: fmt.Sprint("id-", i), RecordedAt: f.at,
+			Actor: f.actor, CommandID: fmt.Sprint("command-", i),
 			BoardID: f.board, TicketID: f.ticket,
 		}, f.event)
 		check(err)
-		check(tx.Append(t.Context(), []events.Envelope{e}))
+		head, batch = e.Head(), append(batch, e)
+	}
+	for part := range slices.Chunk(batch, 1000) {
+		check(tx.Append(t.Context(), part))
 	}
 	check(tx.Commit())
 	_, err = projections.Rebuild(t.Context(), projections.RebuildConfig{DB: db.Writer(), Update: db.UpdateRelaxed, Log: db})
@@ -115,8 +137,8 @@ func ids[T any](items []T, id func(T) int64) []int64 {
 	return out
 }
 
-func boardID(b readmodel.Board) int64   { return b.ID }
-func ticketID(t readmodel.Ticket) int64 { return t.ID }
+func boardID(b readmodel.BoardItem) int64 { return b.ID }
+func ticketID(t readmodel.Ticket) int64   { return t.ID }
 
 func TestListsShowWhatTheViewerMaySee(t *testing.T) {
 	t.Parallel()

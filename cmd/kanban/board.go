@@ -25,7 +25,7 @@ func (a *app) boardCommand() *cobra.Command {
 		a.boardAct("archive", "Make a board read only and hide it from lists", (*client.Client).ArchiveBoard),
 		a.boardAct("restore", "Bring an archived board back", (*client.Client).RestoreBoard),
 		a.boardDelete(), a.columnsCommand(), a.membersCommand(),
-		a.boardReady(), a.boardUsage(), a.boardStats(), a.boardUndo(), a.boardFreeze(),
+		a.boardReady(), a.boardUsage(), a.boardStats(), a.boardFlow(), a.boardUndo(), a.boardFreeze(),
 		a.boardAct("unfreeze", "Let everybody work on a frozen board again", (*client.Client).UnfreezeBoard),
 	)
 	return cmd

@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/agent-kanban/agent-kanban/commands"
+	"github.com/agent-kanban/agent-kanban/http/client"
 	"github.com/agent-kanban/agent-kanban/readmodel"
 )
 
@@ -86,6 +88,88 @@ func (a *app) printPerformance(p *readmodel.BoardPerformance) error {
 		})
 	}
 	return table(a.stdout, "WHO CLAIMED DONE REWORK LOST MEDIAN P95", rows)
+}
+
+func (a *app) boardFlow() *cobra.Command {
+	var q client.FlowQuery
+	cmd := &cobra.Command{
+		Use:   "flow BOARD",
+		Short: "Show how work flowed over a board, and when the rest may be done",
+		Long: `Show how work flowed over a board: what was created and done in each hour, day or
+week and how much was in work at its end, how long tickets took of which so many in
+a hundred took no longer (P50, P85, P95), and a forecast: days of the range are
+drawn at random, ten thousand times over. --json has all of it: how many tickets
+were in each column, what was done by whom, what is in work and for how long.`,
+		Example: `  kanban board flow WEB
+  kanban board flow WEB --from 2026-01-01 --to 2026-03-31 --bucket week
+  kanban board flow WEB --items 40 --json | jq .forecast.when`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.connect()
+			if err != nil {
+				return err
+			}
+			f, err := c.BoardFlow(cmd.Context(), commands.Ref(args[0]), q)
+			if err != nil {
+				return err
+			}
+			return a.printFlow(&f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&q.From, "from", "", "a day, or a time in RFC 3339 (default: thirty days before the end)")
+	flags.StringVar(&q.To, "to", "", "a day, which is part of it, or a time in RFC 3339 (default: now)")
+	flags.StringVar(&q.Bucket, "bucket", "day", "hour, day or week")
+	flags.StringVar(&q.Items, "items", "", "how many tickets the forecast is for (default: those that are open)")
+	flags.StringVar(&q.Seed, "seed", "", "a number that makes another draw of the forecast, and the same one again")
+	return cmd
+}
+
+func (a *app) printFlow(f *readmodel.Flow) error {
+	if a.json {
+		return a.printJSON(f)
+	}
+	layout := "2006-01-02"
+	if f.Bucket == "hour" {
+		layout = "2006-01-02 15:04"
+	}
+	var rows [][]string
+	for i, p := range f.Throughput {
+		rows = append(rows, []string{p.At.Format(layout), number(p.Created), number(p.Done), number(f.WIP[i].WIP)})
+	}
+	if err := table(a.stdout, strings.ToUpper(f.Bucket)+" CREATED DONE WIP", rows); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(a.stdout); err != nil {
+		return err
+	}
+	quantiles := func(name string, q *readmodel.FlowQuantiles) []string {
+		return []string{name, lasting(q.P50), lasting(q.P85), lasting(q.P95)}
+	}
+	rows = [][]string{quantiles("cycle time", &f.Percentiles.Cycle), quantiles("lead time", &f.Percentiles.Lead)}
+	if n := &f.Forecast; n.Reason == "" {
+		day := func(text *string) string {
+			if text == nil {
+				return "in over ten years"
+			}
+			return *text
+		}
+		rows = append(rows, []string{fmt.Sprintf("%d tickets done by", n.Items), day(n.When.P50), day(n.When.P85), day(n.When.P95)})
+		for _, in := range []struct {
+			days int
+			n    readmodel.FlowAtLeast
+		}{{7, n.HowMany.Days7}, {14, n.HowMany.Days14}, {30, n.HowMany.Days30}} {
+			rows = append(rows, []string{fmt.Sprintf("in %d days at least", in.days), number(in.n.P50), number(in.n.P85), number(in.n.P95)})
+		}
+	}
+	if err := table(a.stdout, "WHAT P50 P85 P95", rows); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(a.stdout, "\n%d done since %s, %d in work\n", f.ScatterTotal, f.From.Format("2006-01-02 15:04"), f.AgingTotal)
+	if err == nil && f.Forecast.Reason != "" {
+		_, err = fmt.Fprintln(a.stdout, "no forecast: "+f.Forecast.Reason)
+	}
+	return err
 }
 
 func (a *app) ticketStats() *cobra.Command {

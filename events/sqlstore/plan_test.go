@@ -33,6 +33,9 @@ func TestPlans(t *testing.T) {
 		{"stream after", events.Query{Stream: "board-1"}, span{above: 3}, "SEARCH events USING INDEX events_stream (stream=? AND version>?)"},
 		{"stream between", events.Query{Stream: "board-1", TicketID: 4}, span{3, 9}, "SEARCH events USING INDEX events_stream (stream=? AND version>? AND version<?)"},
 		{"ticket", events.Query{TicketID: 4, Until: time.Now()}, span{}, "SEARCH events USING INDEX events_ticket (ticket_id=?)"},
+		{"stream, back", events.Query{Stream: "board-1", Descending: true}, span{3, 9}, "SEARCH events USING INDEX events_stream (stream=? AND version>? AND version<?)"},
+		{"ticket, back", events.Query{TicketID: 4, UpTo: 3, Descending: true}, span{}, "SEARCH events USING INDEX events_ticket (ticket_id=? AND position<?)"},
+		{"before", events.Query{UpTo: 9, Descending: true}, span{}, "SEARCH events USING INTEGER PRIMARY KEY (rowid<?)"},
 		{"ticket after", events.Query{TicketID: 4, After: 3}, span{}, "SEARCH events USING INDEX events_ticket (ticket_id=? AND position>?)"},
 	} {
 		text, args := selectSQL(&test.query, test.versions, 10)
@@ -99,6 +102,10 @@ func TestWindows(t *testing.T) {
 		q.Limit = 100
 		if page, err = readWindows(t.Context(), q, size, run); err != nil || len(page) != 11 {
 			t.Errorf("windows of %d: got %d events (%v), want 11", size, len(page), err)
+		}
+		q.Descending, q.Limit = true, 9
+		if page, err = readWindows(t.Context(), q, size, run); err != nil || len(page) != 9 || page[0].Position != 35 || page[8].Position != 11 {
+			t.Errorf("windows of %d: back came %d events (%v), want the 9 from 35 to 11", size, len(page), err)
 		}
 	}
 }

@@ -107,14 +107,22 @@ func readWindows(ctx context.Context, q events.Query, window int64, run query) (
 		last = min(last, q.UpTo)
 	}
 	var found []events.Envelope
-	for q.After < last && len(found) < q.Limit {
-		q.UpTo = min(last, q.After+window)
+	for low := q.After; low < last && len(found) < q.Limit; {
+		if q.Descending {
+			q.After, q.UpTo = max(low, last-window), last
+		} else {
+			q.After, q.UpTo = low, min(last, low+window)
+		}
 		page, err := readPage(ctx, &q, span{}, q.Limit-len(found), run)
 		if err != nil {
 			return nil, err
 		}
 		found = append(found, page...)
-		q.After = q.UpTo
+		if q.Descending {
+			last = q.After
+		} else {
+			low = q.UpTo
+		}
 	}
 	return found, nil
 }
@@ -151,6 +159,11 @@ func versionAt(ctx context.Context, stream string, position int64, run query) (i
 	err := one(ctx, run, &version, "SELECT version FROM events WHERE position = ? AND stream = ?", position, stream)
 	if err == nil || !errors.Is(err, sql.ErrNoRows) {
 		return version, err
+	}
+	// Going back: the page before began right behind it.
+	err = one(ctx, run, &version, "SELECT version FROM events WHERE position = ? AND stream = ?", position+1, stream)
+	if err == nil || !errors.Is(err, sql.ErrNoRows) {
+		return version - 1, err
 	}
 	err = one(ctx, run, &version, "SELECT version FROM events WHERE stream = ? ORDER BY version DESC LIMIT 1", stream)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -273,6 +286,9 @@ func selectSQL(q *events.Query, versions span, limit int) (text string, args []a
 	}
 	if q.CommandID != "" {
 		where("command_id = ?", q.CommandID)
+	}
+	if q.Descending {
+		order += " DESC"
 	}
 	b.WriteString(" ORDER BY " + order + " LIMIT ?")
 	return b.String(), append(args, int64(limit))

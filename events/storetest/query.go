@@ -19,6 +19,9 @@ func answer(log []events.Envelope, q events.Query) []events.Envelope {
 	}
 	var page []events.Envelope
 	for i := range log {
+		if q.Descending {
+			i = len(log) - 1 - i
+		}
 		if matches(&log[i], q) && len(page) < limit {
 			page = append(page, log[i])
 		}
@@ -43,7 +46,7 @@ func matches(e *events.Envelope, q events.Query) bool {
 	return true
 }
 
-// queries covers every filter alone, and every pair of them.
+// queries covers every filter alone, and every pair of them, in both directions.
 func queries() []events.Query {
 	filters := []func(*events.Query){
 		func(q *events.Query) { q.After = 20 },
@@ -83,6 +86,10 @@ func queries() []events.Query {
 			}
 			list = append(list, q)
 		}
+	}
+	for _, q := range slices.Clone(list) {
+		q.Descending = true
+		list = append(list, q)
 	}
 	return list
 }
@@ -139,6 +146,15 @@ func testQueryPaging(t *testing.T, open Open) {
 		{Limit: 10, TicketID: 4},
 		{Limit: 10, Types: []events.Type{events.TypeMemberAdded}},
 		{Limit: 10, Actor: "ada", Until: epoch.Add(10 * time.Minute)},
+		{Descending: true},
+		{Limit: 1, UpTo: 20, Descending: true},
+		{Limit: 64, After: 100, Descending: true},
+		{Limit: 10, Stream: events.BoardStream(1), Descending: true},
+		{Limit: 1, Stream: events.BoardStream(1), AfterVersion: 5, UpTo: 500, Descending: true},
+		{Limit: 10, BoardID: 2, After: 333, Descending: true},
+		{Limit: 10, TicketID: 4, Descending: true},
+		{Limit: 10, BoardID: 1, Types: []events.Type{events.TypeMemberAdded}, Descending: true},
+		{Limit: 10, Actor: "ada", Until: epoch.Add(10 * time.Minute), Descending: true},
 	} {
 		var got []events.Envelope
 		for e, err := range events.All(t.Context(), store, q) {

@@ -31,14 +31,21 @@ type Feed struct {
 	mu       sync.Mutex
 	sessions map[*session]struct{}
 	boards   map[int64]map[*session]*subscription
+	// audiences are who watches the boards, stirred those that may have changed.
+	audiences map[int64]*audience
+	stirred   map[int64]struct{}
 	// claimed is the end of the last round: what subscriptions start after.
 	claimed int64
-	stopped bool
+	// advanced is closed when claimed grows, and replaced.
+	advanced chan struct{}
+	stopped  bool
+
+	stirring chan struct{} // signalled when a board is stirred
 
 	queue   chan []events.Envelope
 	room    *semaphore.Weighted // bytes that may still be in queue
 	cancel  context.CancelFunc
-	running sync.WaitGroup // collect, publish and patrol
+	running sync.WaitGroup // collect, publish, patrol and attend
 	open    sync.WaitGroup // sockets
 	seen    atomic.Int64   // last position that collect took
 	begun   atomic.Int64   // where collect started
@@ -72,7 +79,8 @@ func New(cfg Config, deps Deps) (*Feed, error) {
 	}
 	f := &Feed{
 		cfg: cfg, deps: deps, melody: melody.New(), sessions: map[*session]struct{}{},
-		boards: map[int64]map[*session]*subscription{}, queue: make(chan []events.Envelope, queueLength), room: semaphore.NewWeighted(queueBytes),
+		boards: map[int64]map[*session]*subscription{}, audiences: map[int64]*audience{}, stirred: map[int64]struct{}{},
+		stirring: make(chan struct{}, 1), advanced: make(chan struct{}), queue: make(chan []events.Envelope, queueLength), room: semaphore.NewWeighted(queueBytes),
 	}
 	m := f.melody
 	m.Config.MaxMessageSize = 64 << 10
@@ -113,6 +121,7 @@ func (f *Feed) Start() error {
 	f.running.Go(func() { f.collect(ctx, sub) })
 	f.running.Go(func() { f.publish(ctx) })
 	f.running.Go(func() { f.patrol(ctx) })
+	f.running.Go(func() { f.attend(ctx) })
 	return nil
 }
 
@@ -255,6 +264,8 @@ func (f *Feed) deliver(ctx context.Context, round [][]events.Envelope) {
 	// subscription starts after last, and send skips it.
 	f.mu.Lock()
 	f.claimed = last
+	close(f.advanced)
+	f.advanced = make(chan struct{})
 	watched := make(map[int64]bool, len(f.boards))
 	for board := range f.boards {
 		watched[board] = true
@@ -362,15 +373,39 @@ func (f *Feed) subscribe(se *session, board int64) *subscription {
 	if f.boards[board] == nil {
 		f.boards[board] = map[*session]*subscription{}
 	}
+	if before := f.boards[board][se]; before != nil { // once more: it has been let in
+		sub.viewer, sub.heard = before.viewer, before.heard
+	}
 	f.boards[board][se] = sub
 	return sub
+}
+
+// reach waits until the rounds have come to a position that the read model already
+// holds: a reader of the read model may know of it before the feed does.
+func (f *Feed) reach(ctx context.Context, pos int64) {
+	for {
+		f.mu.Lock()
+		over, advanced := f.claimed >= pos || f.deps.Watermark.Position() < pos, f.advanced
+		f.mu.Unlock()
+		if over {
+			return
+		}
+		select {
+		case <-advanced:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // unsubscribe takes it out again; it reports whether there was one.
 func (f *Feed) unsubscribe(se *session, board int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, had := f.boards[board][se]
+	sub, had := f.boards[board][se]
+	if had {
+		f.dismiss(sub)
+	}
 	delete(f.boards[board], se)
 	if len(f.boards[board]) == 0 {
 		delete(f.boards, board)

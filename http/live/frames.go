@@ -102,6 +102,9 @@ func (se *session) subscribe(ctx context.Context, in *clientFrame) {
 		fail(err)
 		return
 	}
+	if in.Since != nil {
+		f.reach(ctx, *in.Since)
+	}
 	sub := se.feed.subscribe(se, board)
 	// Only now the role: a change after this finds the session in the index.
 	err = f.await(ctx, sub.after)
@@ -125,7 +128,9 @@ func (se *session) subscribe(ctx context.Context, in *clientFrame) {
 		}
 	}
 	recovered := in.Since != nil && reason == ""
-	se.frame("subscribed", map[string]any{"board_id": board, "position": sub.after, "recovered": recovered, "log_id": f.deps.Log.LogID()})
+	if !f.admit(se, sub, map[string]any{"board_id": board, "position": sub.after, "recovered": recovered, "log_id": f.deps.Log.LogID()}) {
+		return // access was lost meanwhile, and that has been said
+	}
 	if reason != "" {
 		se.frame("resync", map[string]any{"board_id": board, "position": sub.after, "reason": reason, "log_id": f.deps.Log.LogID()})
 	}

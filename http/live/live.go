@@ -21,6 +21,9 @@ type Config struct {
 	// Recheck is how often every client's credential is checked again, since a
 	// session can end without an event in the log; 0 = 15 s.
 	Recheck time.Duration
+	// Presence is how long changes of who watches a board are gathered before its
+	// subscribers are told; 0 = 250 ms.
+	Presence time.Duration
 	// Backlog bounds the bytes that may wait for one client before it is told
 	// to resume later; 0 = 4 MiB.
 	Backlog int
@@ -45,6 +48,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Recheck == 0 {
 		c.Recheck = 15 * time.Second
+	}
+	if c.Presence == 0 {
+		c.Presence = 250 * time.Millisecond
 	}
 	if c.Backlog == 0 {
 		c.Backlog = 4 << 20

@@ -37,13 +37,16 @@ func sessionOf(ms *melody.Session) *session {
 	return se
 }
 
-// subscription is one session's interest in one board. Its fields but after are
-// guarded by session.mu.
+// subscription is one session's interest in one board. session.mu guards ready
+// and held, Feed.mu viewer and heard.
 type subscription struct {
 	board int64
 	after int64 // live from here on
 	ready bool  // the past has been sent
 	held  [][]byte
+
+	viewer int64 // whom it counts as in the audience, 0 = it is not let in yet
+	heard  int64 // age of the audience that was told last
 }
 
 // session is one WebSocket. Messages wait here, not in melody's buffer, which
@@ -130,6 +133,9 @@ func (se *session) end() {
 	delete(f.sessions, se)
 	open := len(f.sessions)
 	for board, subs := range f.boards {
+		if sub := subs[se]; sub != nil {
+			f.dismiss(sub)
+		}
 		delete(subs, se)
 		if len(subs) == 0 {
 			delete(f.boards, board)
@@ -190,12 +196,15 @@ func (se *session) mayHear(e *events.Envelope) bool {
 	return se.signedIn && SeesPersonal(&se.principal, e)
 }
 
+// frame is the JSON of a frame that is not a domain event.
+type frame struct {
+	Event string `json:"event"`
+	Data  any    `json:"data"`
+}
+
 // frame sends a frame that is not a domain event.
 func (se *session) frame(event string, data any) {
-	text, err := json.Marshal(struct {
-		Event string `json:"event"`
-		Data  any    `json:"data"`
-	}{event, data})
+	text, err := json.Marshal(frame{event, data})
 	if err != nil {
 		se.feed.cfg.Log.Error("encode frame", "error", err)
 		return

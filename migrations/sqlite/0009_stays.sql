@@ -6,9 +6,6 @@ DROP TABLE stays;
 
 ALTER TABLE ticket_history ADD COLUMN column_id INTEGER; -- where the ticket came, or was found; NULL = not told here
 
--- In the order of the log for each column: new rows come at its ends.
-CREATE INDEX idx_ticket_history_column_id ON ticket_history (board_id, column_id) WHERE column_id IS NOT NULL;
-
 DROP TABLE claims;
 
 -- position is that of the ticket_claimed event: the fence.

@@ -1,0 +1,93 @@
+// Setup, sign in, register: the pages before a session.
+import { html, useSignal } from '../vendor/preact.js';
+import { post } from '../lib/api.js';
+import { Dialog, Field } from '../lib/parts.js';
+import { go, place } from '../lib/router.js';
+import { adopt, ended, me, signOut } from '../lib/session.js';
+import { refusal, t } from '../lib/strings.js';
+
+const signIn = async (username, password) => adopt(await post('/api/auth/login', { username, password }, { open: true }));
+
+// The token is in the fragment, which browsers send to no server. It leaves the
+// address bar, and the history, at once.
+function setupToken() {
+  const token = new URLSearchParams(location.hash.slice(1)).get('token') ?? '';
+  if (token) history.replaceState(null, '', location.pathname);
+  return token;
+}
+
+function Form({ submit, button, children, username = '', fixed = false, autocomplete }) {
+  const busy = useSignal(false);
+  const wrong = useSignal(null);
+  const send = async (event) => {
+    event.preventDefault();
+    busy.value = true;
+    wrong.value = null;
+    try {
+      await submit(Object.fromEntries(new FormData(event.target)));
+    } catch (err) {
+      wrong.value = err;
+      busy.value = false;
+    }
+  };
+  const fields = wrong.value?.fields ?? {};
+  return html`<form class="stack" onSubmit=${send}>
+    <${Field} label=${t('signin.username')} wrong=${fields.username}><input name="username" autocomplete="username" autocapitalize="none" spellcheck=${false} required defaultValue=${username} readOnly=${fixed} autofocus=${!fixed} /><//>
+    <${Field} label=${t('signin.password')} wrong=${fields.password}><input name="password" type="password" autocomplete=${autocomplete} required autofocus=${fixed} /><//>
+    ${children?.(fields)}
+    <button class="main" disabled=${busy.value}>${button}</button>
+    ${wrong.value && html`<p class="wrong" role="alert">${refusal(wrong.value)}</p>`}
+  </form>`;
+}
+
+const Brand = () => html`<p class="row soft"><svg width="24" height="24" viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="7" fill="currentColor" opacity=".16" /><g fill="currentColor"><rect x="6" y="7" width="5.5" height="18" rx="1.8" /><rect x="13.25" y="7" width="5.5" height="11" rx="1.8" /><rect x="20.5" y="7" width="5.5" height="6" rx="1.8" /></g></svg><strong>${t('app.name')}</strong></p>`;
+
+export function SetupPage() {
+  const token = useSignal(null);
+  token.value ??= setupToken();
+  const submit = async (fields) => {
+    await post('/api/auth/register', fields, { open: true });
+    await signIn(fields.username, fields.password);
+    go('/', { replace: true });
+  };
+  return html`<main class="plain" id="content"><${Brand} /><h1>${t('setup.title')}</h1><p class="soft">${t('setup.lead')}</p>
+    <${Form} submit=${submit} button=${t('setup.submit')} autocomplete="new-password">${(fields) => html`
+      <${Field} label=${t('setup.token')} wrong=${fields.setup_token}><input name="setup_token" autocomplete="off" spellcheck=${false} required defaultValue=${token.value} /><//>`}<//></main>`;
+}
+
+// next is where a person wanted to go before they had to sign in.
+const next = () => {
+  const to = place.value.query.get('next');
+  return to?.startsWith('/') && !to.startsWith('//') ? to : '/';
+};
+
+export function SignInPage() {
+  const submit = async ({ username, password }) => {
+    await signIn(username, password);
+    go(next(), { replace: true });
+  };
+  return html`<main class="plain" id="content"><${Brand} /><h1>${t('signin.title')}</h1>
+    <${Form} submit=${submit} button=${t('signin.submit')} autocomplete="current-password" />
+    <p class="soft">${t('signin.none')} <a href="/register">${t('signin.register')}</a></p>
+    <p class="soft">${t('signin.setup')}</p></main>`;
+}
+
+export function RegisterPage() {
+  const submit = async (fields) => {
+    await post('/api/auth/register', fields, { open: true });
+    await signIn(fields.username, fields.password);
+    go('/', { replace: true });
+  };
+  return html`<main class="plain" id="content"><${Brand} /><h1>${t('register.title')}</h1><p class="soft">${t('register.lead')}</p>
+    <${Form} submit=${submit} button=${t('register.submit')} autocomplete="new-password" />
+    <p class="soft">${t('register.have')} <a href="/signin">${t('signin.submit')}</a></p></main>`;
+}
+
+// SignInAgain lies over a page whose session ended: what was typed stays.
+export function SignInAgain() {
+  if (!ended.value) return null;
+  return html`<${Dialog} title=${t('signin.title')} onClose=${() => signOut()}>
+    <p>${t('signin.ended')}</p>
+    <${Form} username=${me.value?.username} fixed=${Boolean(me.value)} submit=${({ username, password }) => signIn(username, password)} button=${t('signin.submit')} autocomplete="current-password" />
+  <//>`;
+}

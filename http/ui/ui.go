@@ -1,0 +1,205 @@
+// Package ui is the web board: the page, its modules and styles, embedded, and
+// ready to be sent. Every file has an address under the sum of them all, so that
+// a browser may keep it for ever; only the page itself, which names the sum, is
+// asked for again. There is no build step: the modules are served as they are
+// written.
+//
+// It imports nothing of ours.
+//
+//	site, err := ui.New()
+//	page := site.Page                 // for every address that a person opens
+//	file, ok := site.File("/ui/3f…/app.js")
+package ui
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"maps"
+	"mime"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+//go:embed static
+var static embed.FS
+
+// Prefix is where the files are; what follows is the sum, then a file's path.
+const Prefix = "/ui/"
+
+// Policy is the Content-Security-Policy of the page: this server's own files and
+// nothing else, no inline script or style, no markup made from text but what
+// DOMPurify returns.
+const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; " +
+	"require-trusted-types-for 'script'; trusted-types dompurify"
+
+// File is one file in each form that it is sent in.
+type File struct {
+	Media             string // with its charset
+	Plain, Gzip, Zstd []byte
+}
+
+// Site is the web board of one build.
+type Site struct {
+	// Page is the one HTML page, in which app.js draws what the address names.
+	Page File
+	// Sum identifies the build.
+	Sum string
+
+	files map[string]File
+}
+
+// New reads and compresses the embedded files, about one megabyte. It fails only
+// where the program was built from broken ones.
+func New() (*Site, error) {
+	names, err := names()
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.New()
+	texts := make(map[string][]byte, len(names))
+	for _, name := range names {
+		text, err := static.ReadFile("static/" + name)
+		if err != nil {
+			return nil, fmt.Errorf("web board: %w", err)
+		}
+		texts[name] = text
+		fmt.Fprintf(sum, "%s %d\n", name, len(text))
+		sum.Write(text)
+	}
+	s := &Site{Sum: hex.EncodeToString(sum.Sum(nil)[:8]), files: make(map[string]File, len(names))}
+	for _, name := range names {
+		if name == "index.html" {
+			continue
+		}
+		if s.files[s.address(name)], err = form(name, texts[name]); err != nil {
+			return nil, err
+		}
+	}
+	page, err := s.page(texts["index.html"], names)
+	if err != nil {
+		return nil, err
+	}
+	s.Page, err = form("index.html", page)
+	return s, err
+}
+
+// File returns what is at a path that begins with Prefix.
+func (s *Site) File(at string) (File, bool) {
+	f, ok := s.files[at]
+	return f, ok
+}
+
+// First lists the addresses that the page loads at once, for every view.
+func (s *Site) First() []string {
+	var list []string
+	for _, at := range slices.Sorted(maps.Keys(s.files)) {
+		if !later(strings.TrimPrefix(at, s.address(""))) {
+			list = append(list, at)
+		}
+	}
+	return list
+}
+
+func (s *Site) address(name string) string { return Prefix + s.Sum + "/" + name }
+
+// later reports whether a file waits until something needs it.
+func later(name string) bool {
+	switch {
+	case strings.HasPrefix(name, "later/"), name == "vendor/chart.js", name == "vendor/markdown.js":
+		return true
+	default:
+		return path.Ext(name) != ".js" && path.Ext(name) != ".css"
+	}
+}
+
+// page fills the template in. Naming every module of the first load spares the
+// browser from finding them one import after the other.
+func (s *Site) page(text []byte, names []string) ([]byte, error) {
+	t, err := template.New("index.html").Parse(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("web board: %w", err)
+	}
+	var data struct {
+		Base            string
+		Styles, Modules []string
+	}
+	data.Base = s.address("")
+	for _, name := range names {
+		switch {
+		case later(name):
+		case path.Ext(name) == ".css":
+			data.Styles = append(data.Styles, name)
+		case path.Ext(name) == ".js":
+			data.Modules = append(data.Modules, name)
+		}
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, data); err != nil {
+		return nil, fmt.Errorf("web board: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+func names() ([]string, error) {
+	var list []string
+	err := fs.WalkDir(static, "static", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			list = append(list, strings.TrimPrefix(name, "static/"))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("web board: %w", err)
+	}
+	return list, nil
+}
+
+func form(name string, text []byte) (File, error) {
+	f := File{Media: media(name), Plain: text}
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return f, fmt.Errorf("web board: %w", err)
+	}
+	if _, err := z.Write(text); err != nil {
+		return f, fmt.Errorf("web board: %w", err)
+	}
+	if err := z.Close(); err != nil {
+		return f, fmt.Errorf("web board: %w", err)
+	}
+	f.Gzip = b.Bytes()
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
+	if err != nil {
+		return f, fmt.Errorf("web board: %w", err)
+	}
+	f.Zstd = e.EncodeAll(text, nil)
+	return f, e.Close()
+}
+
+// media does not ask the machine, whose tables differ.
+func media(name string) string {
+	switch ext := path.Ext(name); ext {
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml"
+	case ".html":
+		return "text/html; charset=utf-8"
+	case ".webmanifest":
+		return "application/manifest+json"
+	default:
+		return mime.TypeByExtension(ext)
+	}
+}
