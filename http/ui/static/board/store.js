@@ -102,15 +102,21 @@ export class Store {
 
   // #refetch asks for tickets that events alone do not tell in full.
   async #refetch(model) {
-    const ids = [...model.fold.stale];
-    model.fold.stale.clear();
+    const ids = model.fold.takeStale();
+    if (!ids.length) return;
+    let away = false;
     await Promise.all(ids.map(async (id) => {
       try {
         model.put(id, await get(`/api/tickets/${id}`, { headers: { 'Kanban-Min-Position': String(model.fold.position) } }));
       } catch (err) {
         if (err.status === 404) model.put(id, null);
+        else {
+          model.fold.stale.add(id); // asked again with the next events
+          away = true;
+        }
       }
     }));
+    if (!away && model === this.live.peek()) this.#refetch(model);
   }
 
   #frame(event, data) {

@@ -4,37 +4,21 @@
 // A fold begins empty, with board_created as its first event, or from a snapshot of
 // the server. A snapshot lacks archived tickets, so after it some events cannot
 // be folded: what they touch is then named in `stale`, and the caller asks the
-// server for those tickets (put).
+// server for those tickets (takeStale, put).
 //
 //   const fold = new Fold(boardID).start(snapshot)
 //   fold.apply(envelope)             // the next event of this board's stream
-//   const { tickets, columns } = fold.takeChanges()
+//   const { tickets, board } = fold.takeChanges()
 //
 // Tickets are replaced, never changed in place: whoever compares references sees
 // what differs.
 
-export const REDACTED = '[redacted]';
+import { factOf, REDACTED } from './comments.js';
+import { byRank } from './order.js';
+import { Waits } from './waits.js';
 
-const bytes = new TextEncoder();
-
-// compareText orders as Go's strings.Compare does: by UTF-8 bytes, which differs
-// from UTF-16 units beyond the Basic Multilingual Plane.
-export function compareText(a, b) {
-  if (a === b) return 0;
-  for (let i = 0; i < a.length && i < b.length; i++) {
-    if (a.charCodeAt(i) !== b.charCodeAt(i)) {
-      if (a.charCodeAt(i) < 0xd800 && b.charCodeAt(i) < 0xd800) return a.charCodeAt(i) < b.charCodeAt(i) ? -1 : 1;
-      const x = bytes.encode(a);
-      const y = bytes.encode(b);
-      for (let j = 0; j < x.length && j < y.length; j++) if (x[j] !== y[j]) return x[j] - y[j];
-      return x.length - y.length;
-    }
-  }
-  return a.length - b.length;
-}
-
-// byRank orders tickets within a column.
-export const byRank = (a, b) => compareText(a.rank, b.rank) || a.id - b.id;
+export { foldComments, REDACTED } from './comments.js';
+export { byRank, compareText } from './order.js';
 
 export class Fold {
   constructor(boardID) {
@@ -44,10 +28,14 @@ export class Fold {
     this.members = new Map(); // user id to member
     this.tickets = new Map(); // id to ticket, archived ones included where they are known
     this.stale = new Set(); // ids of tickets that only the server knows in full
+    this.asked = new Map(); // id of those that it was asked for, to the position then
+    this.gone = new Set(); // ids of tickets that were deleted while the fold looked
+    this.shifted = 0; // the position at which what blocks others changed last
     this.whole = true; // from the first event: nothing is unknown
-    this.waits = new Map(); // ticket id to [{id, key}] that it waits for; id 0 = not known
-    this.waiters = new Map(); // ticket id to a Set of those that wait for it
+    this.waits = new Waits();
     this.byKey = new Map();
+    this.comments = new Set(); // ids of those whose events came by
+    this.counted = new Set(); // ids of tickets whose comment_count the server told, maybe ahead of the events
     this.changed = { tickets: new Set(), board: false };
   }
 
@@ -64,21 +52,37 @@ export class Fold {
     return this;
   }
 
-  // put takes a ticket that the server told of in full, or null where it is gone,
-  // unless the fold has seen something newer of it.
+  // takeStale returns the ids of the tickets to ask the server for, as of this
+  // position or later. Those that something happens to before the answer is there
+  // may be stale again after it.
+  takeStale() {
+    const ids = [...this.stale];
+    this.stale.clear();
+    for (const id of ids) this.asked.set(id, this.position);
+    return ids;
+  }
+
+  // put takes the answer: a ticket in full, or null where it is gone. An answer that
+  // events have overtaken, as they tell all, is left aside.
   put(id, ticket) {
-    this.stale.delete(id);
+    const asked = this.asked.get(id);
+    if (!this.asked.delete(id)) return;
     const have = this.tickets.get(id);
     if (!ticket) {
       this.#remove(id);
       return;
     }
-    if (have && have.version > ticket.version) return;
-    this.tickets.set(id, ticket);
+    if (have && have.version > ticket.version) {
+      this.stale.add(id);
+      return;
+    }
+    this.counted.add(id);
     this.byKey.set(ticket.key, id);
+    const name = this.board?.columns.find((c) => c.id === ticket.column_id)?.name;
+    this.#set(id, { ...ticket, current_column: name ?? ticket.current_column });
     this.#know(ticket);
-    this.changed.tickets.add(id);
-    this.#judgeWaiters(id);
+    this.#judge(id, asked);
+    this.#found(id);
   }
 
   // takeChanges returns what changed since it was last asked.
@@ -100,7 +104,7 @@ export class Fold {
   apply(e) {
     if (e.position <= this.position) return;
     this.position = e.position;
-    const fact = e.data ?? null; // null: redacted
+    const fact = factOf(e);
     if (e.ticket_id) this.#ticket(e, fact);
     else this.#board(e, fact);
   }
@@ -126,11 +130,12 @@ export class Fold {
         break;
       case 'board_deleted':
         this.board = null;
+        for (const id of this.tickets.keys()) this.changed.tickets.add(id);
         this.tickets.clear();
         this.changed.board = true;
         return;
       case 'board_updated':
-        for (const name of ['name', 'description', 'visibility', 'max_claims']) if (fact[name] !== undefined) b[name] = fact[name];
+        for (const name of ['name', 'description', 'visibility', 'max_claims']) if (fact[name] != null) b[name] = fact[name];
         break;
       case 'board_archived': b.archived = true; break;
       case 'board_restored': b.archived = false; break;
@@ -172,17 +177,22 @@ export class Fold {
     const t = this.tickets.get(id);
     if (!t) {
       // An archived ticket that the snapshot left out. Others may wait for it.
-      if (!this.whole && e.type !== 'ticket_deleted') this.stale.add(id);
-      if (!this.whole) this.#doubtUnknown();
+      if (this.whole) return;
+      if (e.type !== 'ticket_deleted') this.stale.add(id);
+      else {
+        this.#settle(id);
+        this.gone.add(id);
+      }
+      this.#doubtUnknown();
       return;
     }
     // Already in it: the server told of this ticket later than its events came.
-    if (!this.whole && e.version <= t.version && !e.type.startsWith('comment_')) return;
+    if (!this.whole && e.version <= t.version) return;
     const next = { ...t };
     switch (e.type) {
       case 'ticket_updated':
         if (fact) {
-          for (const name of ['title', 'description', 'acceptance_criteria', 'priority', 'labels']) if (fact[name] !== undefined) next[name] = fact[name];
+          for (const name of ['title', 'description', 'acceptance_criteria', 'priority', 'labels']) if (fact[name] != null) next[name] = fact[name];
           if (fact.due_at || fact.clear_due) next.due_at = fact.due_at ?? null;
           next.approval = null;
         }
@@ -213,10 +223,10 @@ export class Fold {
         if (fact) next.lease = null;
         break;
       case 'dependency_added':
-        if (fact && !this.#waits(id).some((d) => d.id === fact.depends_on)) this.#wait(id, { id: fact.depends_on, key: fact.key });
+        if (fact) this.waits.add(id, { id: fact.depends_on, key: fact.key });
         break;
       case 'dependency_removed':
-        if (fact) this.#waitNoMore(id, fact.depends_on, fact.key);
+        if (fact) this.waits.remove(id, { id: fact.depends_on, key: fact.key });
         break;
       case 'checklist_changed':
         if (fact) Object.assign(next, { checklist: fact.items ?? [], approval: null });
@@ -237,7 +247,7 @@ export class Fold {
         if (fact) next.approval = null;
         break;
       case 'comment_added': case 'comment_deleted':
-        if (e.type === 'comment_added' || fact) this.#set(id, { ...t, comment_count: Math.max(0, (t.comment_count ?? 0) + (e.type === 'comment_added' ? 1 : -1)) });
+        this.#comment(t, e, fact);
         return;
       case 'comment_updated': case 'usage_recorded':
         return;
@@ -247,12 +257,23 @@ export class Fold {
         break;
       default: // a type of a newer server
     }
+    this.counted.delete(id); // what follows, the server had not seen
     next.version = e.version;
     next.updated_at = e.time;
-    const moved = next.column_id !== t.column_id;
     this.#set(id, next);
-    this.#judge(id);
-    if (moved) this.#judgeWaiters(id);
+    if (e.type.startsWith('dependency_')) this.#judge(id);
+    if (next.column_id !== t.column_id) this.#judgeWaiters(id);
+  }
+
+  // #comment counts comments. They do not change a ticket's version, so an answer of
+  // the server does not say which of those that come around it are in its count.
+  #comment(t, e, fact) {
+    const added = e.type === 'comment_added';
+    if (added && fact) this.comments.add(fact.comment_id);
+    if (!added && !(fact && this.comments.delete(fact.comment_id))) {
+      if (fact && !this.whole) this.stale.add(t.id); // it was added before the fold began
+    } else if (this.counted.has(t.id) || this.asked.has(t.id)) this.stale.add(t.id);
+    else this.#set(t.id, { ...t, comment_count: (t.comment_count ?? 0) + (added ? 1 : -1) });
   }
 
   #created(e, fact) {
@@ -267,17 +288,22 @@ export class Fold {
       const { key, title, description, acceptance_criteria, priority, labels, assignee, due_at, column_id, column: name, rank } = fact;
       Object.assign(t, { key, title, description, acceptance_criteria, priority, labels: labels ?? [], assignee: assignee || null, due_at: due_at ?? null, column_id, current_column: name, rank });
     }
-    this.#forgetWaits(t.id);
     if (e.type === 'ticket_recovered') {
       const { archived, created_at, created_by, column_entered_at, checklist, evidence, comments } = fact;
       Object.assign(t, { archived: archived ?? false, created_at, created_by, column_entered_at, checklist: checklist ?? [], evidence: evidence ?? [], comment_count: comments?.length ?? 0 });
+      for (const c of comments ?? []) this.comments.add(c.id);
     }
-    this.stale.delete(t.id);
+    this.#settle(t.id);
     this.byKey.set(t.key, t.id);
     this.#set(t.id, t);
-    for (const d of fact?.depends_on ?? []) this.#wait(t.id, d);
+    this.waits.set(t.id, fact?.depends_on ?? []);
     this.#judge(t.id);
-    this.#judgeWaiters(t.id);
+    this.#found(t.id);
+  }
+
+  // #settle: what the server was to be asked is known.
+  #settle(id) {
+    for (const doubts of [this.stale, this.asked, this.counted]) doubts.delete(id);
   }
 
   #set(id, ticket) {
@@ -290,67 +316,51 @@ export class Fold {
     if (!t) return;
     this.tickets.delete(id);
     this.byKey.delete(t.key);
-    this.stale.delete(id);
+    this.#settle(id);
+    this.gone.add(id);
     this.changed.tickets.add(id);
-    this.#forgetWaits(id);
+    this.waits.set(id, []);
     this.#judgeWaiters(id);
   }
 
   // Dependencies. A ticket that is not there, or not in a column of kind done,
   // blocks whoever waits for it.
 
-  #waits(id) {
-    return this.waits.get(id) ?? [];
-  }
-
-  // #know takes over what a ticket of the server waits for, by key.
+  // #know takes over what a ticket of the server waits for.
   #know(t) {
-    this.#forgetWaits(t.id);
-    if (!t.depends_on.length) return;
-    const list = t.depends_on.map((key) => ({ id: this.byKey.get(key) ?? 0, key }));
-    this.waits.set(t.id, list);
-    for (const d of list) this.#waiter(d.id).add(t.id);
+    this.waits.set(t.id, t.depends_on.map((key) => ({ id: this.byKey.get(key) ?? 0, key })));
   }
 
-  #waiter(id) {
-    if (!this.waiters.has(id)) this.waiters.set(id, new Set());
-    return this.waiters.get(id);
+  // #found: a ticket is there; who knew it by its key alone waits for it from now on.
+  #found(id) {
+    this.gone.delete(id);
+    this.waits.name(id, this.tickets.get(id).key);
+    this.#judgeWaiters(id);
   }
 
-  #wait(id, d) {
-    this.waits.set(id, [...this.#waits(id), { id: d.id, key: d.key }]);
-    this.#waiter(d.id).add(id);
-  }
-
-  #waitNoMore(id, on, key) {
-    this.waits.set(id, this.#waits(id).filter((d) => d.id !== on && !(d.id === 0 && d.key === key)));
-    this.waiters.get(on)?.delete(id);
-  }
-
-  #forgetWaits(id) {
-    for (const d of this.#waits(id)) this.waiters.get(d.id)?.delete(id);
-    this.waits.delete(id);
-  }
-
+  // #done is undefined where only the server knows.
   #done(id) {
     const t = this.tickets.get(id);
-    return Boolean(t && this.board?.columns.some((c) => c.id === t.column_id && c.kind === 'done'));
+    if (!t) return this.whole || this.gone.has(id) ? false : undefined;
+    return Boolean(this.board?.columns.some((c) => c.id === t.column_id && c.kind === 'done'));
   }
 
   #judgeWaiters(id) {
-    for (const waiter of this.waiters.get(id) ?? []) this.#judge(waiter);
+    this.shifted = this.position;
+    for (const waiter of this.waits.waiters(id)) this.#judge(waiter);
   }
 
-  #judge(id) {
+  // #judge says whether a ticket is blocked. told: it is as the server has it, asked at
+  // that position, who knows of those that are not here.
+  #judge(id, told) {
     const t = this.tickets.get(id);
     if (!t) return;
-    const list = this.#waits(id);
-    let blocked = false;
-    for (const d of list) {
-      if (!this.whole && !this.tickets.has(d.id)) {
-        this.stale.add(id); // archived, or gone: the server knows
-        blocked ||= t.blocked;
-      } else blocked ||= !this.#done(d.id);
+    const list = this.waits.of(id);
+    const states = list.map((d) => this.#done(d.id));
+    let blocked = states.includes(false);
+    if (!blocked && states.includes(undefined)) {
+      blocked = t.blocked;
+      if (told === undefined || this.shifted > told) this.stale.add(id);
     }
     const keys = list.map((d) => d.key);
     if (blocked !== t.blocked || keys.length !== t.depends_on.length || keys.some((k, i) => k !== t.depends_on[i])) {
@@ -361,7 +371,8 @@ export class Fold {
   // #doubtUnknown: something happened to a ticket that is not here; whoever waits
   // for one that is not here is asked for again.
   #doubtUnknown() {
-    for (const [id, list] of this.waits) if (list.some((d) => !this.tickets.has(d.id))) this.stale.add(id);
+    this.shifted = this.position;
+    for (const [id, list] of this.waits.all()) if (list.some((d) => this.#done(d.id) === undefined)) this.stale.add(id);
   }
 }
 
@@ -375,25 +386,4 @@ function enter(t, e, fact) {
   t.column_id = fact.column_id;
   t.current_column = fact.column;
   t.rank = fact.rank;
-}
-
-// foldComments brings one event into the comments of a ticket, oldest first.
-export function foldComments(list, e) {
-  const fact = e.data ?? null;
-  switch (e.type) {
-    case 'comment_added': {
-      const id = fact ? fact.comment_id : -e.position;
-      if (list.some((c) => c.id === id)) return list;
-      return [...list, {
-        id, ticket_id: e.ticket_id, board_id: e.board_id, text: fact ? fact.text : REDACTED,
-        author: e.actor.name, author_kind: e.actor.kind, created_at: e.time, updated_at: e.time,
-      }];
-    }
-    case 'comment_updated':
-      return fact ? list.map((c) => (c.id === fact.comment_id ? { ...c, text: fact.text, updated_at: e.time } : c)) : list;
-    case 'comment_deleted':
-      return fact ? list.filter((c) => c.id !== fact.comment_id) : list;
-    default:
-      return list;
-  }
 }

@@ -1,0 +1,125 @@
+package browser
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// look is a page as the tests of all pages open it.
+type look struct {
+	name    string
+	path    string
+	ready   string       // an expression
+	prepare func(p *tab) // what is done to it then
+	console []string     // what it says on the console, and may
+	open    bool         // nobody is signed in
+}
+
+// looks are all pages of the web board, with a board that has something of everything.
+func looks(b board) []look {
+	at := "/boards/" + b.Key
+	return []look{
+		{name: "signin", path: "/signin", ready: "find('button', 'Sign in')[0]", open: true},
+		{name: "register", path: "/register", ready: "find('button', 'Make the account')[0]", open: true},
+		{name: "setup", path: "/setup#token=0123456789abcdef", ready: "find('field', 'Setup token')[0]", open: true},
+		{name: "boards", path: "/boards", ready: "find('link', '" + b.Key + "')[0]"},
+		{name: "new-board", path: "/boards", ready: "find('link', '" + b.Key + "')[0]", prepare: func(p *tab) {
+			p.click("button", "New board")
+			p.wait("find('dialog', 'New board')[0]")
+		}},
+		{name: "board", path: at, ready: "live() && document.querySelectorAll('article.card').length > 5"},
+		{name: "add-card", path: at, ready: "live() && document.querySelectorAll('article.card').length > 5", prepare: func(p *tab) {
+			p.clickOn("find('button', 'Add a ticket', column('Not Started'))[0]")
+			p.wait("document.activeElement.tagName === 'TEXTAREA'")
+		}},
+		{name: "no-access", path: "/boards/NONE", ready: "find('heading', 'No access')[0]", console: []string{"status of 404"}},
+		{name: "not-found", path: "/boards/NONE/not/here", ready: "find('heading', 'Not found')[0]"},
+	}
+}
+
+// at opens a page in a tab.
+func (l look) at(p *tab, u *user) {
+	p.t.Helper()
+	p.expect(l.console...)
+	if l.open {
+		p.visit("/health")
+		eval[chromedp.Void](p, "localStorage.removeItem('kanban.session')")
+		p.visit(l.path)
+	} else {
+		p.as(u, l.path)
+	}
+	p.wait("%s", raw(l.ready))
+	if l.prepare != nil {
+		l.prepare(p)
+	}
+	// What moves in has arrived.
+	p.wait("document.getAnimations().every((a) => a.playState !== 'running' || a.effect.getComputedTiming().endTime === Infinity)")
+}
+
+// axe-core finds nothing on any page, in either theme: WCAG 2.2 AA and its best
+// practices.
+func TestAxe(t *testing.T) {
+	t.Parallel()
+	s := common(t)
+	text, err := os.ReadFile("../../../http/ui/testdata/axe.min.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := s.register(t, "axe")
+	b := fill(u, key())
+	for _, dark := range []bool{false, true} {
+		t.Run(map[bool]string{false: "light", true: "dark"}[dark], func(t *testing.T) {
+			p := s.open(t)
+			p.dark(dark)
+			for _, l := range looks(b) {
+				l.at(p, u)
+				p.do(chromedp.Evaluate[chromedp.Void](string(text)))
+				found := eval[[]string](p, `axe.run(document, { resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+					.then((r) => r.violations.flatMap((v) => v.nodes.map((n) => v.id + ': ' + n.html.slice(0, 200) + ' ' + n.failureSummary.replaceAll('\n', ' ').slice(0, 300))))`)
+				if len(found) > 0 {
+					t.Errorf("%s: axe-core found %d:\n%s", l.name, len(found), strings.Join(found, "\n"))
+				}
+			}
+		})
+	}
+}
+
+// fill makes a board with something of everything that a board can show.
+func fill(u *user, key string) board {
+	u.t.Helper()
+	b := u.board(key)
+	u.limit(b, "In Progress", 2)
+	type data = map[string]any
+	create := func(as, title, column string, more data) data {
+		d := data{"board": b.Key, "as": as, "title": title, "column": column}
+		for name, v := range more {
+			d[name] = v
+		}
+		return data{"type": "create_ticket", "data": d}
+	}
+	u.call("POST", "/api/commands", []data{
+		create("api", "Sign-in with a one-time code", "In Progress", data{
+			"priority": "urgent", "labels": []string{"api", "security", "mail", "first version"}, "assignee": u.name,
+			"description": "People who forget passwords should get in **without** one.\n\n- send a code by mail\n- it works once\n\n```go\ncode := rand.Text()\n```",
+			"checklist":   []string{"Codes are stored as a sum only", "A code works once", "Guessing is limited"},
+		}),
+		create("mail", "Send mail through the new provider", "In Progress", data{"priority": "high", "labels": []string{"api"}, "due_at": "2026-01-05T12:00:00Z"}),
+		create("form", "Form for the code", "Not Started", data{"labels": []string{"web"}, "depends_on": []string{"$api"}}),
+		create("docs", "Describe the sign-in for users", "Not Started", data{"priority": "low", "labels": []string{"docs"}, "depends_on": []string{"$form"}}),
+		create("load", "See how many sign-ins a second one server takes", "Ready for QC", data{"labels": []string{"performance"}}),
+		create("icon", "أيقونة واضحة عند ستة عشر بكسل", "Not Started", data{"priority": "low", "labels": []string{"تصميم"}}),
+		create("plan", "Write down what the first version must do", "Done", data{"labels": []string{"planning"}}),
+		create("long", strings.Repeat("A title that goes on and on ", 6), "Blocked", nil),
+	}, nil)
+	call := func(ticket int, what string, body any) {
+		u.call("POST", fmt.Sprintf("/api/tickets/%s-%d/%s", b.Key, ticket, what), body, nil)
+	}
+	u.call("POST", fmt.Sprintf("/api/tickets/%s-1/comments", b.Key), data{"text": "The provider takes **ten** mails a second."}, nil)
+	call(5, "request-approval", data{"note": "Ready to be looked at"})
+	call(2, "claim", data{})
+	return b
+}
