@@ -112,6 +112,13 @@ type (
 		Fence  int64 `json:"fence,omitempty"`
 		EvidenceSpec
 	}
+	// RemoveEvidence takes a piece of evidence back, by its id. Who added it may, and
+	// a pm.
+	RemoveEvidence struct {
+		Ticket   Ref   `json:"ticket"`
+		Fence    int64 `json:"fence,omitempty"`
+		Evidence int64 `json:"evidence"`
+	}
 	// RequestApproval asks the pm of the board to approve the ticket as it is.
 	RequestApproval struct {
 		Ticket Ref    `json:"ticket"`

@@ -166,6 +166,8 @@ func (d *decision) decideTicket(cmd Command) ([]decided, error) {
 		return d.onTicket(c.Ticket, contribute.fenced(c.Fence), func(t *Ticket) ([]decided, error) { return d.checkItem(t, c) })
 	case AddEvidence:
 		return d.onTicket(c.Ticket, contribute.fenced(c.Fence), func(t *Ticket) ([]decided, error) { return d.addEvidence(t, c.EvidenceSpec) })
+	case RemoveEvidence:
+		return d.onTicket(c.Ticket, contribute.fenced(c.Fence), func(t *Ticket) ([]decided, error) { return d.removeEvidence(t, c.Evidence) })
 	case RequestApproval:
 		return d.onTicket(c.Ticket, contribute.fenced(c.Fence), func(t *Ticket) ([]decided, error) { return d.requestApproval(t, c.Note) })
 	case ApproveTicket:

@@ -184,6 +184,17 @@ func (d *decision) addEvidence(t *Ticket, spec EvidenceSpec) ([]decided, error) 
 	return d.about(t.ID, events.EvidenceAdded{EvidenceID: max(t.NextEvidence, 1), Kind: spec.Kind, Text: spec.Text}), nil
 }
 
+func (d *decision) removeEvidence(t *Ticket, id int64) ([]decided, error) {
+	at := slices.IndexFunc(t.Evidence, func(have events.Evidence) bool { return have.ID == id })
+	if at < 0 {
+		return nil, events.Errorf(events.CodeNotFound, "%s has no evidence %d. Read it again.", t.Key, id)
+	}
+	if t.Evidence[at].By != d.meta.Actor.Name && !d.role.May(events.MayManageTickets) {
+		return nil, events.Errorf(events.CodeForbidden, "Only who added a piece of evidence, or a pm, may remove it.")
+	}
+	return d.about(t.ID, events.EvidenceRemoved{EvidenceID: id, Kind: t.Evidence[at].Kind}), nil
+}
+
 func (d *decision) requestApproval(t *Ticket, note string) ([]decided, error) {
 	var check checker
 	note = check.note("note", note)

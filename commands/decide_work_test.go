@@ -169,6 +169,7 @@ func TestFences(t *testing.T) {
 		Heartbeat{Ticket: "1"},
 		CheckItem{Ticket: "1", Item: 1, Done: true},
 		AddEvidence{Ticket: "1", EvidenceSpec: EvidenceSpec{Kind: events.Note, Text: "x"}},
+		RemoveEvidence{Ticket: "1", Evidence: 1},
 		RequestApproval{Ticket: "1"},
 		RecordUsage{Ticket: "1", Fence: fence, InputTokens: 1},
 	} {
@@ -309,9 +310,27 @@ func asError(err error, e **events.Error) bool {
 	return errors.As(err, e)
 }
 
+func TestEvidenceIsTakenBackByWhoShowedIt(t *testing.T) {
+	t.Parallel()
+	s := given(t, ticketIn(1, 2, "a0"), onBoard(1, events.EvidenceAdded{EvidenceID: 1, Kind: events.Note, Text: "by pam"}))
+	got := play(t, s, []step{
+		{by: bot, cmd: AddEvidence{Ticket: "1", EvidenceSpec: EvidenceSpec{Kind: events.Commit, Text: "abc"}}},
+		{by: bot, cmd: RemoveEvidence{Ticket: "1", Evidence: 1}, code: events.CodeForbidden},
+		{by: pam, cmd: ApproveTicket{Ticket: "1"}},
+		{by: bot, cmd: RemoveEvidence{Ticket: "1", Evidence: 2}},
+	})
+	if diff := cmp.Diff([]events.Event{events.EvidenceRemoved{EvidenceID: 2, Kind: events.Commit}}, got); diff != "" {
+		t.Fatalf("(-want +got):\n%s", diff)
+	}
+	if ticket := s.w.state.boards[1].tickets[1]; ticket.Approval != nil || len(ticket.Evidence) != 1 {
+		t.Errorf("the approval %v holds without what it was given for; the evidence is %v", ticket.Approval, ticket.Evidence)
+	}
+}
+
 func TestAcceptance(t *testing.T) {
 	t.Parallel()
 	mine := []decided{ticketIn(1, 2, "a0"), free(2, 1, "a0"), onBoard(1, events.ChecklistChanged{Items: []events.ChecklistItem{{ID: 1, Text: "one"}, {ID: 2, Text: "two", Done: true}}})}
+	shown := append(slices.Clone(mine), onBoard(1, events.EvidenceAdded{EvidenceID: 1, Kind: events.Note, Text: "by pam"}))
 	items := func(list ...events.ChecklistItem) []events.Event {
 		return []events.Event{events.ChecklistChanged{Items: list}}
 	}
@@ -332,6 +351,11 @@ func TestAcceptance(t *testing.T) {
 		{name: "a link that is none", given: mine, meta: by(bot), when: AddEvidence{Ticket: "1", EvidenceSpec: EvidenceSpec{Kind: events.Link, Text: "javascript:alert(1)"}}, code: events.CodeInvalid},
 		{name: "a link with a password", given: mine, meta: by(bot), when: AddEvidence{Ticket: "1", EvidenceSpec: EvidenceSpec{Kind: events.Link, Text: "https://u:p@ci.example/"}}, code: events.CodeInvalid},
 		{name: "evidence that is too long", given: mine, meta: by(bot), when: AddEvidence{Ticket: "1", EvidenceSpec: EvidenceSpec{Kind: events.Note, Text: strings.Repeat("x", MaxEvidenceText+1)}}, code: events.CodeInvalid},
+
+		{name: "take another's evidence back", given: shown, meta: by(bot), when: RemoveEvidence{Ticket: "1", Evidence: 1}, code: events.CodeForbidden},
+		{name: "a pm takes evidence back", given: shown, meta: by(pam), when: RemoveEvidence{Ticket: "1", Evidence: 1}, want: []events.Event{events.EvidenceRemoved{EvidenceID: 1, Kind: events.Note}}},
+		{name: "evidence that is not there", given: shown, meta: by(pam), when: RemoveEvidence{Ticket: "1", Evidence: 3}, code: events.CodeNotFound},
+		{name: "evidence by a viewer", given: shown, meta: by(vic), when: RemoveEvidence{Ticket: "1", Evidence: 1}, code: events.CodeForbidden},
 
 		{name: "usage", given: mine, meta: by(bot), when: RecordUsage{Ticket: "2", InputTokens: 5, CostMicros: 7, Model: "m"}, want: []events.Event{events.UsageRecorded{InputTokens: 5, CostMicros: 7, Model: "m"}}},
 		{name: "usage of nothing", given: mine, meta: by(bot), when: RecordUsage{Ticket: "2"}, code: events.CodeInvalid},

@@ -145,6 +145,9 @@ func (c CheckItem) target() (board, ticket Ref) { return "", c.Ticket }
 func (AddEvidence) CommandType() string           { return "add_evidence" }
 func (c AddEvidence) target() (board, ticket Ref) { return "", c.Ticket }
 
+func (RemoveEvidence) CommandType() string           { return "remove_evidence" }
+func (c RemoveEvidence) target() (board, ticket Ref) { return "", c.Ticket }
+
 func (RequestApproval) CommandType() string           { return "request_approval" }
 func (c RequestApproval) target() (board, ticket Ref) { return "", c.Ticket }
 
@@ -203,6 +206,7 @@ var public = map[string]func(json.RawMessage) (Command, error){
 	"set_checklist":     read[SetChecklist],
 	"check_item":        read[CheckItem],
 	"add_evidence":      read[AddEvidence],
+	"remove_evidence":   read[RemoveEvidence],
 	"request_approval":  read[RequestApproval],
 	"approve_ticket":    read[ApproveTicket],
 	"reject_ticket":     read[RejectTicket],

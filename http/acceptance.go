@@ -63,6 +63,11 @@ type evidenceBody struct {
 	Text  string              `json:"text"`
 }
 
+type evidencePath struct {
+	TicketPath
+	Evidence int64 `path:"evidence" doc:"Id of the piece of evidence"`
+}
+
 type askBody struct {
 	Fence int64  `json:"fence,omitempty" doc:"Of your claim"`
 	Note  string `json:"note,omitempty"`
@@ -121,6 +126,10 @@ func (s *Server) acceptanceRoutes() {
 			return s.write(c, s.ticketReply(in.ID, false), commands.AddEvidence{
 				Ticket: in.ref(), Fence: b.Fence, EvidenceSpec: commands.EvidenceSpec{Kind: b.Kind, Text: b.Text},
 			})
+		})
+	register(s, op{method: http.MethodDelete, path: base + "/evidence/{evidence}", id: "remove_evidence", summary: "Take a piece of evidence back: who added it, or a pm", tag: tag, reply: ticket},
+		func(c *call, in *evidencePath) (answer, error) {
+			return s.write(c, s.ticketReply(in.ID, false), commands.RemoveEvidence{Ticket: in.ref(), Evidence: in.Evidence})
 		})
 }
 

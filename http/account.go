@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,7 +123,7 @@ func (s *Server) accountRoutes() {
 		})
 	register(s, op{method: "PUT", path: base + "/me", id: "update_me", summary: "Change display name or password", tag: tag, reply: profileReply{}}, s.updateMe)
 	register(s, op{method: "POST", path: base + "/tokens", id: "issue_token", summary: "Issue an API token, for yourself or an agent", tag: tag, status: http.StatusCreated, reply: tokenView{}}, s.issueToken)
-	register(s, op{method: "GET", path: base + "/tokens", id: "list_tokens", summary: "API tokens: your own; an admin sees all", tag: tag, reply: list[tokenView]{}}, s.listTokens)
+	register(s, op{method: "GET", path: base + "/tokens", id: "list_tokens", summary: "API tokens: your own, or those of the agents of a board; an admin sees all", tag: tag, reply: list[tokenView]{}}, s.listTokens)
 	register(s, op{method: "DELETE", path: base + "/tokens/{id}", id: "revoke_token", summary: "End an API token", tag: tag, status: http.StatusNoContent}, s.revokeToken)
 	register(s, op{method: "POST", path: base + "/ws-ticket", id: "ws_ticket", summary: "A ticket for one WebSocket connection", tag: tag, status: http.StatusCreated, reply: wsTicket{}},
 		func(c *call, _ *nothing) (answer, error) {
@@ -337,15 +338,37 @@ func (s *Server) tokenOwner(c *call, b *tokenOrder, boards []int64) ([]commands.
 	return cmds, owner, nil
 }
 
-func (s *Server) listTokens(c *call, _ *nothing) (answer, error) {
+type tokenFilter struct {
+	Board string `query:"board" doc:"Id or key of a board that you are pm of: the tokens of agents that are limited to it and to other boards that you are pm of, which are those that you may revoke; an admin gets all that are limited to it"`
+}
+
+func (s *Server) listTokens(c *call, in *tokenFilter) (answer, error) {
 	owner := c.principal.Actor.ID
-	if c.principal.Administers() {
+	if c.principal.Administers() || in.Board != "" {
 		owner = 0
+	}
+	mayList := func(*auth.Token) (bool, error) { return true, nil }
+	if in.Board != "" {
+		var err error
+		if mayList, err = s.tokensOn(c, commands.Ref(in.Board)); err != nil {
+			return answer{}, err
+		}
 	}
 	tokens, err := s.deps.Auth.Tokens(c.ctx(), owner)
 	if err != nil {
 		return answer{}, err
 	}
+	kept := tokens[:0]
+	for i := range tokens {
+		yes, err := mayList(&tokens[i])
+		if err != nil {
+			return answer{}, err
+		}
+		if yes {
+			kept = append(kept, tokens[i])
+		}
+	}
+	tokens = kept
 	out := list[tokenView]{Items: make([]tokenView, 0, len(tokens)), Total: int64(len(tokens))}
 	names := map[int64]string{}
 	for _, t := range tokens {
@@ -362,6 +385,56 @@ func (s *Server) listTokens(c *call, _ *nothing) (answer, error) {
 		})
 	}
 	return answer{view: out}, nil
+}
+
+// tokensOn returns a func that tells whether the caller may see a token in the list
+// of a board: whoever may revoke it.
+func (s *Server) tokensOn(c *call, ref commands.Ref) (func(*auth.Token) (bool, error), error) {
+	board, err := s.readable(c, ref)
+	if err != nil {
+		return nil, err
+	}
+	manages := map[int64]bool{}
+	may := func(board int64) (bool, error) {
+		if yes, known := manages[board]; known {
+			return yes, nil
+		}
+		role, err := s.deps.Queries.Access(c.ctx(), board, viewer(c.principal))
+		if err != nil && events.CodeOf(err) != events.CodeNotFound {
+			return false, err
+		}
+		manages[board] = err == nil && role.May(events.MayManageBoard)
+		return manages[board], nil
+	}
+	yes, err := may(board)
+	if err != nil {
+		return nil, err
+	}
+	if !yes {
+		return nil, events.Errorf(events.CodeForbidden, "Only a pm of this board may see the tokens of its agents. Ask one of them.")
+	}
+	agents := map[int64]bool{}
+	return func(t *auth.Token) (bool, error) {
+		if !slices.Contains(t.Boards, board) {
+			return false, nil
+		}
+		if c.principal.Administers() {
+			return true, nil
+		}
+		for _, other := range t.Boards {
+			if yes, err := may(other); err != nil || !yes {
+				return false, err
+			}
+		}
+		if _, known := agents[t.UserID]; !known {
+			u, err := s.deps.Queries.UserByID(c.ctx(), t.UserID)
+			if err != nil && events.CodeOf(err) != events.CodeNotFound {
+				return false, err
+			}
+			agents[t.UserID] = err == nil && u.Kind == events.Agent
+		}
+		return agents[t.UserID], nil
+	}, nil
 }
 
 func (s *Server) revokeToken(c *call, in *struct {

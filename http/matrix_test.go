@@ -59,6 +59,7 @@ func TestWhoMay(t *testing.T) {
 		{own, "PUT", "/api/tickets/1/checklist", `{"items":[]}`},
 		{own, "POST", "/api/tickets/1/checklist", `{"item":7,"done":true}`},
 		{own, "POST", "/api/tickets/1/evidence", `{"kind":"note","text":""}`},
+		{own, "DELETE", "/api/tickets/1/evidence/7", ""},
 		{manage, "POST", "/api/tickets/1/approve", `{"version":1}`},
 		{manage, "POST", "/api/tickets/1/reject", `{"version":1}`},
 		{manage, "POST", "/api/boards/WEB/undo", `{"actor":"nobody","since":0}`},

@@ -226,6 +226,7 @@ func TestStrangerSees404(t *testing.T) {
 		add("GET", "/api/boards/{board}"+path, "")
 	}
 	add("GET", "/api/agents?board={board}", "")
+	add("GET", "/api/auth/tokens?board={board}", "")
 	add("POST", "/api/boards/{board}/claim-next", `{"wait_seconds":60}`)
 	add("POST", "/api/boards/{board}/freeze", `{"reason":"x"}`)
 	add("POST", "/api/boards/{board}/unfreeze", "")
@@ -243,6 +244,7 @@ func TestStrangerSees404(t *testing.T) {
 	}
 	add("PUT", "/api/tickets/{ticket}/checklist", `{"items":[{"text":"x"}]}`)
 	add("DELETE", "/api/tickets/{ticket}/dependencies/1", "")
+	add("DELETE", "/api/tickets/{ticket}/evidence/1", "")
 	for _, agent := range []string{"bot", fmt.Sprint(bot.ID)} {
 		add("GET", "/api/agents/"+agent, "")
 		add("POST", "/api/agents/"+agent+"/pause", `{"reason":"x"}`)

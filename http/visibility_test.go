@@ -2,6 +2,7 @@ package http
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -187,4 +188,55 @@ func TestLeavingByTheList(t *testing.T) {
 	if r := a.do("GET", "/api/boards/WEB/members", zoe, "").want(200); !strings.Contains(r.body, `"total":1`) {
 		t.Errorf("the members are %s", r.body)
 	}
+}
+
+// TestTokensOfABoard lists the tokens of a board's agents for a pm: those that it may
+// revoke, and no others.
+func TestTokensOfABoard(t *testing.T) {
+	t.Parallel()
+	a := newApp(t)
+	a.board("eve:pm", "bob", "zoe:viewer")
+	ann, eve := a.user("ann", false), a.user("eve", false)
+	a.do("POST", "/api/boards", ann, `{"name":"Elsewhere","key":"ELSE"}`).want(201)
+	issue := func(name, boards string) int64 {
+		t.Helper()
+		var v tokenView
+		a.do("POST", "/api/auth/tokens", ann, fmt.Sprintf(`{"name":%q,"kind":"agent","boards":[%s]}`, name, boards)).want(201).json(&v)
+		return v.ID
+	}
+	here, both := issue("here", `"WEB"`), issue("both", `"WEB","ELSE"`)
+	issue("there", `"ELSE"`)
+	a.scoped("ann", `"boards":["WEB"]`) // a person's own
+	listed := func(who, board string) []int64 {
+		t.Helper()
+		var v list[tokenView]
+		a.do("GET", "/api/auth/tokens?board="+board, who, "").want(200).json(&v)
+		var ids []int64
+		for _, x := range v.Items {
+			if x.Token != "" {
+				t.Errorf("the list has a secret: %+v", x)
+			}
+			ids = append(ids, x.ID)
+		}
+		slices.Sort(ids)
+		return ids
+	}
+	if got := listed(ann, "WEB"); !slices.Equal(got, []int64{here, both}) {
+		t.Errorf("a pm of both boards sees %v, wanted %v", got, []int64{here, both})
+	}
+	if got := listed(eve, "WEB"); !slices.Equal(got, []int64{here}) {
+		t.Errorf("a pm of one board sees %v, wanted %v", got, []int64{here})
+	}
+	if got := listed(a.user("root", true), "WEB"); len(got) != 3 {
+		t.Errorf("an admin sees %v, wanted all three that are limited to the board", got)
+	}
+	a.run(t, []scenario{
+		{name: "an agent of the board", method: "GET", url: "/api/auth/tokens?board=WEB", user: "bob", status: 403},
+		{name: "a viewer of the board", method: "GET", url: "/api/auth/tokens?board=WEB", user: "zoe", status: 403},
+		{name: "a pm's token that is capped", method: "GET", url: "/api/auth/tokens?board=WEB", user: a.scoped("eve", `"role":"agent"`), status: 403},
+		{name: "a pm elsewhere", method: "GET", url: "/api/auth/tokens?board=ELSE", user: "eve", status: 404},
+		{name: "own ones as before", method: "GET", url: "/api/auth/tokens", user: "bob", status: 200, has: []string{`"total":0`}},
+	})
+	a.do("DELETE", fmt.Sprintf("/api/auth/tokens/%d", here), eve, "").want(204)
+	a.do("DELETE", fmt.Sprintf("/api/auth/tokens/%d", both), eve, "").want(404)
 }

@@ -18,7 +18,7 @@ import (
 func (q *Queries) BoardStatistics(ctx context.Context, board int64, now time.Time) (BoardStatistics, error) {
 	var f *figures
 	err := q.view(ctx, func(tx bun.Tx) (err error) {
-		f, err = q.figures(ctx, tx, board, now)
+		f, err = q.figures(ctx, tx, board, 0, now)
 		return err
 	})
 	if err != nil {
@@ -112,7 +112,7 @@ func (t *Throughput) count(now, created time.Time, done *time.Time) {
 func (q *Queries) BoardPerformance(ctx context.Context, board int64, now time.Time) (BoardPerformance, error) {
 	var f *figures
 	err := q.view(ctx, func(tx bun.Tx) (err error) {
-		f, err = q.figures(ctx, tx, board, now)
+		f, err = q.figures(ctx, tx, board, 0, now)
 		return err
 	})
 	if err != nil {
@@ -174,17 +174,49 @@ func lastBefore(claims []claim, position int64) *claim {
 	return nil
 }
 
+// finishedStays are those in one column, of tickets that are still there: from
+// each line that says a ticket came there, and not from there, to the next that
+// says it came elsewhere.
+const finishedStays = `SELECT entered_at, left_at FROM (
+	SELECT h.changed_at AS entered_at,
+		(SELECT n.changed_at FROM ticket_history n WHERE n.ticket_id = h.ticket_id AND n.id > h.id
+			AND n.column_id IS NOT NULL AND n.column_id <> h.column_id ORDER BY n.id LIMIT 1) AS left_at,
+		(SELECT p.column_id FROM ticket_history p WHERE p.ticket_id = h.ticket_id AND p.id < h.id
+			AND p.column_id IS NOT NULL ORDER BY p.id DESC LIMIT 1) AS from_column
+	FROM ticket_history h JOIN tickets t ON t.id = h.ticket_id WHERE h.board_id = ?1 AND h.column_id = ?2
+) WHERE left_at IS NOT NULL AND from_column IS NOT ?2`
+
 // TicketStatistics returns a ticket in figures, as of now; CodeNotFound for one
 // that is not there.
 func (q *Queries) TicketStatistics(ctx context.Context, ticket int64, now time.Time) (TicketStatistics, error) {
 	var f *figures
 	var board int64
+	var finished []float64
 	err := q.view(ctx, func(tx bun.Tx) (err error) {
-		if err := tx.Tx.QueryRowContext(ctx, "SELECT board_id FROM tickets WHERE id = ?", ticket).Scan(&board); err != nil {
+		var column int64
+		if err := tx.Tx.QueryRowContext(ctx, "SELECT board_id, column_id FROM tickets WHERE id = ?", ticket).Scan(&board, &column); err != nil {
 			return err
 		}
-		f, err = q.figures(ctx, tx, board, now)
-		return err
+		if f, err = q.figures(ctx, tx, board, ticket, now); err != nil {
+			return err
+		}
+		rows, err := tx.Tx.QueryContext(ctx, finishedStays, board, column)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var entered, left string
+			if err := rows.Scan(&entered, &left); err != nil {
+				return err
+			}
+			var from, to time.Time
+			if err := parseInto(&from, entered, &to, left); err != nil {
+				return err
+			}
+			finished = append(finished, to.Sub(from).Seconds())
+		}
+		return rows.Err()
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return TicketStatistics{}, errNoTicket
@@ -192,31 +224,15 @@ func (q *Queries) TicketStatistics(ctx context.Context, ticket int64, now time.T
 	if err != nil {
 		return TicketStatistics{}, fmt.Errorf("read statistics: %w", err)
 	}
-	at, found := slices.BinarySearchFunc(f.tickets, ticket, func(t *figured, id int64) int { return cmp.Compare(t.id, id) })
-	if !found {
-		return TicketStatistics{}, errNoTicket
-	}
-	return f.ticket(board, f.tickets[at]), nil
+	return f.ticket(board, finished), nil
 }
 
-// finished are the stays in a column that are over, in seconds.
-func (f *figures) finished(column int64) []float64 {
-	var list []float64
-	for _, t := range f.tickets {
-		for i := range t.stays {
-			if s := &t.stays[i]; s.column == column && s.left != nil {
-				list = append(list, s.left.Sub(s.entered).Seconds())
-			}
-		}
-	}
-	return list
-}
-
-func (f *figures) ticket(board int64, t *figured) TicketStatistics {
+func (f *figures) ticket(board int64, finished []float64) TicketStatistics {
+	t := f.tickets[0]
 	c := courseOf(t, f.kinds)
 	k := TicketStatistics{
 		Position: f.position, AsOf: f.asOf, TicketID: t.id, Key: t.key, BoardID: board, Columns: []ColumnTime{}, ColumnID: t.column,
-		AgeSeconds: f.asOf.Sub(t.entered).Seconds(), Finished: describe(f.finished(t.column)),
+		AgeSeconds: f.asOf.Sub(t.entered).Seconds(), Finished: describe(finished),
 		Moves: int64(max(len(t.stays)-1, 0)), Rework: int64(len(c.rework)), DoneAt: c.done,
 	}
 	if d := k.Finished; d.Count > 1 && *d.Deviation > 0 {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"fmt"
 	"slices"
 	"time"
 
@@ -117,16 +118,19 @@ type figures struct {
 
 const (
 	figuredTickets = `SELECT id, column_id, key, priority, assignee, archived, open_deps > 0, lease_fence IS NOT NULL, created_at, column_entered_at
-		FROM tickets WHERE board_id = ?`
-	boardArrivals = `SELECT h.ticket_id, h.id / 16, h.column_id, h.changed_at FROM tickets t JOIN ticket_history h ON h.ticket_id = t.id
-		WHERE t.board_id = ? AND h.column_id IS NOT NULL`
-	boardClaims = `SELECT ticket_id, position, user_id, name, claimed_at, ended_at, coalesce(outcome, '') FROM claims WHERE board_id = ?
-		ORDER BY ticket_id, position`
+		FROM tickets WHERE `
+	figuredArrivals = `SELECT ticket_id, id / 16, column_id, changed_at FROM ticket_history WHERE column_id IS NOT NULL AND `
+	figuredClaims   = `SELECT ticket_id, position, user_id, name, claimed_at, ended_at, coalesce(outcome, '') FROM claims
+		WHERE %s ORDER BY ticket_id, position`
+
+	ofBoard, itself, ofTicket = `board_id = ?`, `id = ?`, `ticket_id = ?`
+	claimsOfTicket            = `board_id = (SELECT board_id FROM tickets WHERE id = ?1) AND ticket_id = ?1`
 )
 
-// figures reads a board. A clock that goes back must not make an age negative, so
-// asOf is no earlier than anything that it is compared with.
-func (q *Queries) figures(ctx context.Context, tx bun.Tx, board int64, now time.Time) (*figures, error) {
+// figures reads a board where ticket is 0, else the ticket alone. A clock that
+// goes back must not make an age negative, so asOf is no earlier than anything
+// that it is compared with.
+func (q *Queries) figures(ctx context.Context, tx bun.Tx, board, ticket int64, now time.Time) (*figures, error) {
 	f := &figures{asOf: now.UTC().Truncate(time.Microsecond), kinds: map[int64]events.ColumnKind{}}
 	err := tx.StmtContext(ctx, q.stmt.position).QueryRowContext(ctx).Scan(&f.position) //nolint:sqlclosecheck // ends with the transaction
 	if err != nil {
@@ -138,8 +142,12 @@ func (q *Queries) figures(ctx context.Context, tx bun.Tx, board int64, now time.
 	for _, c := range f.columns {
 		f.kinds[c.ID] = c.Kind
 	}
+	tickets, arrivals, claims, id := ofBoard, ofBoard, ofBoard, board
+	if ticket != 0 {
+		tickets, arrivals, claims, id = itself, ofTicket, claimsOfTicket, ticket
+	}
 	byID := map[int64]*figured{}
-	err = eachRow(ctx, tx, figuredTickets, board, func(scan func(...any) error) error {
+	err = eachRow(ctx, tx, figuredTickets+tickets, id, func(scan func(...any) error) error {
 		t, created, entered := &figured{}, "", ""
 		err := scan(&t.id, &t.column, &t.key, &t.priority, &t.assignee, &t.archived, &t.blocked, &t.held, &created, &entered)
 		if err != nil {
@@ -156,18 +164,21 @@ func (q *Queries) figures(ctx context.Context, tx bun.Tx, board int64, now time.
 		return nil, err
 	}
 	slices.SortFunc(f.tickets, func(a, b *figured) int { return cmp.Compare(a.id, b.id) })
-	err = eachRow(ctx, tx, boardArrivals, board, func(scan func(...any) error) error {
+	err = eachRow(ctx, tx, figuredArrivals+arrivals, id, func(scan func(...any) error) error {
 		var s stay
 		var ticket int64
 		var at string
 		if err := scan(&ticket, &s.position, &s.column, &at); err != nil {
 			return err
 		}
+		t := byID[ticket]
+		if t == nil {
+			return nil // of a ticket that was deleted
+		}
 		if err := parseInto(&s.entered, at); err != nil {
 			return err
 		}
 		f.later(s.entered)
-		t := byID[ticket]
 		t.stays = append(t.stays, s)
 		return nil
 	})
@@ -177,7 +188,7 @@ func (q *Queries) figures(ctx context.Context, tx bun.Tx, board int64, now time.
 	for _, t := range f.tickets {
 		t.settle()
 	}
-	return f, eachRow(ctx, tx, boardClaims, board, func(scan func(...any) error) error {
+	return f, eachRow(ctx, tx, fmt.Sprintf(figuredClaims, claims), id, func(scan func(...any) error) error {
 		var c claim
 		var ticket int64
 		var at string
@@ -187,7 +198,7 @@ func (q *Queries) figures(ctx context.Context, tx bun.Tx, board int64, now time.
 		}
 		t := byID[ticket]
 		if t == nil {
-			return nil // of a ticket that was deleted
+			return nil
 		}
 		var err error
 		if c.ended, err = parseOptional(ended); err != nil {

@@ -93,7 +93,7 @@ func flowInvalid(field, reason string) error {
 func (q *Queries) BoardFlow(ctx context.Context, board int64, query FlowQuery, now time.Time) (Flow, error) {
 	var out Flow
 	err := q.view(ctx, func(tx bun.Tx) error {
-		f, err := q.figures(ctx, tx, board, now)
+		f, err := q.figures(ctx, tx, board, 0, now)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package readmodel
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,13 +38,18 @@ func TestPlans(t *testing.T) {
 			"SEARCH d USING COVERING INDEX idx_dependencies_board_id (board_id=?)", "SEARCH d USING COVERING INDEX idx_dependencies_depends_on (depends_on=?)",
 			"SEARCH p USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN",
 		}, true},
-		"claims":  {"SELECT t.id FROM tickets t WHERE " + held, []any{1}, []string{"SEARCH t USING INDEX idx_tickets_lease_holder_id (lease_holder_id>?)"}, true},
-		"figures": {figuredTickets, []any{1}, []string{"SEARCH tickets USING INDEX idx_tickets_board_id (board_id=?)"}, false},
-		"arrivals": {boardArrivals, []any{1}, []string{
-			"SEARCH t USING COVERING INDEX idx_tickets_board_id (board_id=?)", "SEARCH h USING INDEX idx_ticket_history_ticket_id (ticket_id=?)",
+		"claims":          {"SELECT t.id FROM tickets t WHERE " + held, []any{1}, []string{"SEARCH t USING INDEX idx_tickets_lease_holder_id (lease_holder_id>?)"}, true},
+		"figures":         {figuredTickets + ofBoard, []any{1}, []string{"SEARCH tickets USING INDEX idx_tickets_board_id (board_id=?)"}, false},
+		"figures, one":    {figuredTickets + itself, []any{1}, []string{"SEARCH tickets USING INTEGER PRIMARY KEY (rowid=?)"}, false},
+		"arrivals":        {figuredArrivals + ofBoard, []any{1}, []string{"SEARCH ticket_history USING INDEX idx_ticket_history_column_id (board_id=? AND column_id>?)"}, false},
+		"arrivals, one":   {figuredArrivals + ofTicket, []any{1}, []string{"SEARCH ticket_history USING INDEX idx_ticket_history_ticket_id (ticket_id=?)"}, false},
+		"claims of board": {fmt.Sprintf(figuredClaims, ofBoard), []any{1}, []string{"SEARCH claims USING PRIMARY KEY (board_id=?)"}, false},
+		"claims, one":     {fmt.Sprintf(figuredClaims, claimsOfTicket), []any{1}, []string{"SEARCH claims USING PRIMARY KEY (board_id=? AND ticket_id=?)"}, false},
+		"stays of column": {finishedStays, []any{1, 1}, []string{
+			"SEARCH h USING INDEX idx_ticket_history_column_id (board_id=? AND column_id=?)", "SEARCH t USING INTEGER PRIMARY KEY (rowid=?)",
+			"SEARCH n USING INDEX idx_ticket_history_ticket_id (ticket_id=? AND rowid>?)", "SEARCH p USING INDEX idx_ticket_history_ticket_id (ticket_id=? AND rowid<?)",
 		}, false},
-		"claims of board": {boardClaims, []any{1}, []string{"SEARCH claims USING PRIMARY KEY (board_id=?)"}, false},
-		"blockers":        {blockersOf, []any{"[]"}, []string{"SEARCH d USING PRIMARY KEY (ticket_id=?)"}, true},
+		"blockers": {blockersOf, []any{"[]"}, []string{"SEARCH d USING PRIMARY KEY (ticket_id=?)"}, true},
 		"board counts": {boardCounts, []any{"[1,2]"}, []string{
 			"SEARCH tickets USING INDEX idx_tickets_ready (board_id=?)", "SEARCH tickets USING INDEX idx_tickets_blocked (board_id=?)",
 			"SEARCH tickets USING INDEX idx_tickets_lease_holder_id (lease_holder_id>?)",

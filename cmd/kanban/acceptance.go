@@ -168,21 +168,31 @@ func (a *app) wantedItems(t *readmodel.Ticket, set string, add []string, remove 
 }
 
 func (a *app) ticketEvidence() *cobra.Command {
-	var fence int64
+	var fence, remove int64
 	cmd := &cobra.Command{
 		Use:   "evidence TICKET [KIND=TEXT]",
 		Short: "Show what there is for the work on a ticket, or add to it",
 		Long: `Show the evidence for the work on a ticket, or add to it. KIND is link, commit,
-test_output or note; - as TEXT reads it from standard input.`,
+test_output or note; - as TEXT reads it from standard input. Who added a piece, or
+a pm, can take it back by its id (--remove).`,
 		Example: `  kanban ticket evidence WEB-12
   kanban ticket evidence WEB-12 commit=4f2a91c
-  go test ./... 2>&1 | kanban ticket evidence WEB-12 test_output=-`,
+  go test ./... 2>&1 | kanban ticket evidence WEB-12 test_output=-
+  kanban ticket evidence WEB-12 --remove 2`,
 		Args: args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, ref := cmd.Context(), commands.Ref(args[0])
 			specs, err := a.evidence(args[1:])
 			if err != nil {
 				return err
+			}
+			if remove != 0 && len(specs) > 0 {
+				return usagef("add evidence or remove it, not both")
+			}
+			if remove != 0 {
+				return a.onTicket(ctx, ref, fence, func(c *caller, fence int64) (readmodel.Ticket, error) {
+					return c.RemoveEvidence(ctx, commands.RemoveEvidence{Ticket: ref, Fence: fence, Evidence: remove})
+				})
 			}
 			if len(specs) > 0 {
 				return a.onTicket(ctx, ref, fence, func(c *caller, fence int64) (readmodel.Ticket, error) {
@@ -207,6 +217,7 @@ test_output or note; - as TEXT reads it from standard input.`,
 			return table(a.stdout, "ID KIND TEXT BY ADDED", rows)
 		},
 	}
+	cmd.Flags().Int64Var(&remove, "remove", 0, "take back the piece of evidence with this id")
 	fenceFlag(cmd, &fence)
 	return cmd
 }

@@ -62,6 +62,11 @@ func (c *Client) AddEvidence(ctx context.Context, cmd commands.AddEvidence) (rea
 	return send[readmodel.Ticket](ctx, c, http.MethodPost, body, "api", "tickets", ref(cmd.Ticket), "evidence")
 }
 
+// RemoveEvidence takes a piece of evidence back.
+func (c *Client) RemoveEvidence(ctx context.Context, cmd commands.RemoveEvidence) (readmodel.Ticket, error) {
+	return send[readmodel.Ticket](ctx, c, http.MethodDelete, nil, "api", "tickets", ref(cmd.Ticket), "evidence", strconv.FormatInt(cmd.Evidence, 10))
+}
+
 // RequestApproval asks the pm of the board to approve the ticket as it is.
 func (c *Client) RequestApproval(ctx context.Context, cmd commands.RequestApproval) (readmodel.Ticket, error) {
 	body := struct {

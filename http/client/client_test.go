@@ -333,6 +333,13 @@ func TestRequests(t *testing.T) {
 			},
 			"DELETE", "/api/tickets/WEB-2/dependencies/WEB-1", "", "",
 		},
+		"remove evidence": {
+			func(ctx context.Context, c *client.Client) error {
+				_, err := c.RemoveEvidence(ctx, commands.RemoveEvidence{Ticket: "WEB-2", Evidence: 3})
+				return err
+			},
+			"DELETE", "/api/tickets/WEB-2/evidence/3", "", "",
+		},
 		"empty checklist": {
 			func(ctx context.Context, c *client.Client) error {
 				_, err := c.SetChecklist(ctx, commands.SetChecklist{Ticket: "7"}, nil)

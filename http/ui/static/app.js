@@ -2,12 +2,14 @@
 import { Fragment, html, render, signal, useEffect, useErrorBoundary } from './vendor/preact.js';
 import { Icon, Toasts } from './lib/parts.js';
 import { go, place } from './lib/router.js';
-import { me, token } from './lib/session.js';
+import { away, begin, me } from './lib/session.js';
 import { t } from './lib/strings.js';
+import { Help } from './board/keys.js';
 import { BoardPage } from './board/page.js';
+import { Palette } from './board/palette.js';
 import { BoardsPage } from './pages/boards.js';
 import { Frame } from './pages/frame.js';
-import { RegisterPage, SetupPage, SignInAgain, SignInPage } from './pages/sign.js';
+import { AwayPage, RegisterPage, SetupPage, SignInAgain, SignInPage } from './pages/sign.js';
 
 // Pages that are not needed at first come when they are.
 const loaded = signal({});
@@ -50,7 +52,7 @@ const ROUTES = [
 function View() {
   const { path } = place.value;
   if (path === '/setup') return html`<${SetupPage} />`;
-  if (me.value === undefined) return null;
+  if (me.value === undefined) return away.value ? html`<${AwayPage} />` : null;
   if (!me.value) {
     if (path === '/register') return html`<${RegisterPage} />`;
     return html`<${SignInPage} />`;
@@ -79,13 +81,8 @@ function App() {
   if (wrong) {
     return html`<main class="plain" id="content"><h1>${t('wrong.title')}</h1><p>${t('wrong.lead')}</p><button class="main" onClick=${() => location.reload()}><${Icon} name="history" />${t('app.reload')}</button></main>`;
   }
-  return html`<${Fragment}><${View} /><${SignInAgain} /><${Toasts} /><//>`;
+  return html`<${Fragment}><${View} /><${SignInAgain} /><${Palette} /><${Help} /><${Toasts} /><//>`;
 }
 
 // The session is looked up first, so that no page flashes that is not wanted.
-token().catch(() => {
-  me.value ??= null;
-}).finally(() => {
-  me.value ??= null;
-  render(html`<${App} />`, document.getElementById('app'));
-});
+begin().finally(() => render(html`<${App} />`, document.getElementById('app')));

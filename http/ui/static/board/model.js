@@ -4,6 +4,8 @@
 import { batch, signal } from '../vendor/preact.js';
 import { byRank, Fold } from '../lib/fold.js';
 
+const RING = 2000; // ms, as --ring
+
 export class Model {
   constructor(snapshot) {
     this.fold = new Fold(snapshot.board.id).start(snapshot);
@@ -14,10 +16,13 @@ export class Model {
     this.cells = new Map(); // column id to a signal of ticket ids, in order
     this.signals = new Map(); // ticket id to its signal
     this.placed = new Map(); // ticket id to {column, rank} as it stands in cells
-    this.moved = new Map(); // ticket id to {by, at}: moved by somebody else
+    this.moved = signal(new Map()); // ticket id to the name of who else moved it a moment ago
+    this.isOurs = () => false; // tells whether an event is of this page's own command
     this.queue = [];
     this.frame = 0;
-    this.flushed = null; // called after events were drawn
+    this.flushed = null; // called after events were folded
+    this.moving = null; // called with ids of tickets that are about to change their place
+    this.drawn = null; // called after signals told of a change
     this.#placeAll();
   }
 
@@ -38,7 +43,8 @@ export class Model {
     const t = this.fold.tickets.get(id);
     if (!t || t.archived) return undefined;
     const over = this.laid.get(id);
-    return over ? { ...t, ...over.fields } : t;
+    if (!over) return t;
+    return over.fields.archived ? undefined : { ...t, ...over.fields };
   }
 
   byKey(key) {
@@ -64,7 +70,9 @@ export class Model {
     const events = this.queue;
     this.queue = [];
     const touched = new Set();
+    const moved = new Map();
     for (const e of events) {
+      if (e.type === 'ticket_moved' && e.data && e.position > this.fold.position && !this.isOurs(e)) moved.set(e.ticket_id, e.actor.name);
       this.fold.apply(e);
       const over = this.laid.get(e.ticket_id);
       if (over && over.key === e.command_id) {
@@ -72,8 +80,22 @@ export class Model {
         touched.add(e.ticket_id);
       }
     }
-    this.redraw(touched, events);
+    if (moved.size) {
+      this.moving?.([...moved.keys()]);
+      this.#ring(moved);
+    }
+    this.redraw(touched);
     this.flushed?.(events);
+  }
+
+  // #ring remembers for two seconds who moved what.
+  #ring(moved) {
+    this.moved.value = new Map([...this.moved.peek(), ...moved]);
+    setTimeout(() => {
+      const left = new Map(this.moved.peek());
+      for (const id of moved.keys()) left.delete(id);
+      this.moved.value = left;
+    }, RING);
   }
 
   // put takes a ticket in full from the server; null = it is gone.
@@ -95,6 +117,19 @@ export class Model {
     this.redraw(new Set([id]));
   }
 
+  // settle forgets what is laid by a command that was carried out, where its events
+  // are in the fold already, or did not touch the ticket: nothing else would. events
+  // are {ticket_id, version}; those that are still to come lift it themselves.
+  settle(key, events) {
+    const versions = new Map();
+    for (const e of events) versions.set(e.ticket_id, Math.max(e.version, versions.get(e.ticket_id) ?? 0));
+    for (const [id, over] of this.laid) {
+      if (over.key !== key) continue;
+      const version = versions.get(id);
+      if (!version || (this.fold.tickets.get(id)?.version ?? 0) >= version) this.lift(id, key);
+    }
+  }
+
   redraw(touched = new Set()) {
     const changes = this.fold.takeChanges();
     for (const id of changes.tickets) touched.add(id);
@@ -107,6 +142,7 @@ export class Model {
       if (touched.size) this.revision.value++;
       this.position.value = this.fold.position;
     });
+    this.drawn?.();
   }
 
   #place(touched) {

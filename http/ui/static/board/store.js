@@ -3,8 +3,11 @@
 import { computed, signal } from '../vendor/preact.js';
 import { get, Problem } from '../lib/api.js';
 import { follow } from '../lib/live.js';
+import { isFlying, isOurs } from './actions.js';
 import { me } from '../lib/session.js';
 import { Model } from './model.js';
+
+const LEASES = 20_000; // ms between two looks at the ends of leases
 
 export class Store {
   constructor(ref) {
@@ -13,6 +16,8 @@ export class Store {
     this.problem = signal(null);
     this.live = signal(null); // the Model of now
     this.past = signal(null); // the Model of a past moment, null = now
+    this.moment = signal(null); // of the past that is shown: {position, at, event}, at in RFC 3339
+    this.astray = signal(null); // why a moment cannot be shown: {text, label, run}
     this.shown = computed(() => this.past.value ?? this.live.value);
     this.role = signal(null); // pm, agent, viewer, admin
     this.viewers = signal([]);
@@ -32,6 +37,7 @@ export class Store {
       this.#adopt(snapshot);
       this.state.value = 'ready';
       this.refreshAges();
+      this.#watchLeases();
     } catch (err) {
       if (!(err instanceof Problem)) throw err;
       this.problem.value = err;
@@ -39,10 +45,16 @@ export class Store {
     }
   }
 
+  // clock is the time that what is shown is seen at, in milliseconds.
+  clock() {
+    return this.moment.value ? new Date(this.moment.value.at).getTime() : now.value;
+  }
+
   close() {
     this.closed = true;
     this.stop();
     clearInterval(this.timer);
+    document.removeEventListener('visibilitychange', this.look);
   }
 
   // mine: what the person may do here, by the permission matrix of the server.
@@ -61,6 +73,9 @@ export class Store {
 
   #adopt(snapshot) {
     const model = new Model(snapshot);
+    model.isOurs = (e) => isOurs(e.command_id) || e.actor.id === me.peek()?.id;
+    model.moving = (ids) => this.moving?.(ids);
+    model.drawn = () => this.drawn?.();
     model.flushed = (events) => {
       for (const listener of this.listeners) listener(events);
       this.#refetch(model);
@@ -80,7 +95,8 @@ export class Store {
     if (this.closed) return;
     const laid = this.live.peek().laid;
     this.#adopt(snapshot);
-    for (const [id, over] of laid) this.live.peek().lay(id, over.fields, over.key);
+    // What was answered meanwhile is in the snapshot.
+    for (const [id, over] of laid) if (isFlying(over.key)) this.live.peek().lay(id, over.fields, over.key);
     this.resynced++;
   }
 
@@ -105,6 +121,34 @@ export class Store {
 
   #frame(event, data) {
     if (event === 'presence') this.viewers.value = data.viewers;
+  }
+
+  // Heartbeats extend leases without events: while somebody holds a ticket and the
+  // page is looked at, the ends of leases are asked for.
+  #watchLeases() {
+    this.look = () => {
+      if (document.hidden || this.closed || Date.now() - (this.looked ?? 0) < LEASES) return;
+      const model = this.live.peek();
+      for (const ticket of model.all()) {
+        if (!ticket.lease) continue;
+        this.looked = Date.now();
+        this.#refreshLeases();
+        return;
+      }
+      if (this.leases.peek().size) this.leases.value = new Map();
+    };
+    document.addEventListener('visibilitychange', this.look);
+    this.timer = setInterval(this.look, LEASES + 1000);
+    this.look();
+  }
+
+  async #refreshLeases() {
+    try {
+      const { items } = await get(`/api/agents?board=${this.id}`, { tries: 1 });
+      this.leases.value = new Map(items.flatMap((a) => a.claims).filter((c) => c.board_id === this.id).map((c) => [c.ticket_id, new Date(c.expires_at).getTime()]));
+    } catch {
+      // The rings then run by what the events say.
+    }
   }
 
   // refreshAges asks how long tickets stay in each column.

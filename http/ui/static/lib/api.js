@@ -63,6 +63,7 @@ export async function request(method, path, { body, key = method === 'GET' ? und
       }
     }
     const wait = Number(reply.headers.get('Retry-After'));
+    if (wait > 0) problem.retry_after = wait; // seconds
     if ((reply.status === 429 || reply.status === 503) && attempt < tries && wait > 0 && wait <= 10) {
       await pause(wait * 1000);
       continue;

@@ -10,6 +10,9 @@ import { me, token } from './session.js';
 // connection was lost, in milliseconds.
 export const connection = signal({ state: 'connecting', since: Date.now() });
 
+// hearers are called with frames that are about no board: hearer(event, data).
+export const hearers = new Set();
+
 const TOO_SLOW = 4408;
 const followers = new Map(); // board id to its follower
 let socket = null;
@@ -106,6 +109,7 @@ function told(event, data) {
       const other = logID !== null && logID !== data.log_id;
       logID = data.log_id;
       connection.value = { state: 'live', since: Date.now() };
+      for (const hear of hearers) hear(event, data);
       for (const [board, follower] of followers) {
         if (other) follower.resync();
         else subscribe(board);
@@ -122,7 +126,10 @@ function told(event, data) {
       break;
     default:
       if (data?.board_id) followers.get(data.board_id)?.frame?.(event, data);
-      else for (const follower of followers.values()) follower.frame?.(event, data);
+      else {
+        for (const hear of hearers) hear(event, data);
+        for (const follower of followers.values()) follower.frame?.(event, data);
+      }
   }
 }
 

@@ -93,7 +93,8 @@ function Toast({ id, text, kind, action, label, life }) {
 
 export const Toasts = () => html`<section class="toasts" aria-label="Messages">${toasts.value.map((x) => html`<${Toast} key=${x.id} ...${x} />`)}</section>`;
 
-// Dialog is modal; Escape and the button close it.
+// Dialog is modal; Escape and the button close it. Without onClose it stays until what
+// shows it takes it away.
 export function Dialog({ title, onClose, children, wide }) {
   const at = useRef();
   useEffect(() => {
@@ -105,9 +106,9 @@ export function Dialog({ title, onClose, children, wide }) {
       before?.isConnected && before.focus?.();
     };
   }, []);
-  return html`<dialog ref=${at} class=${wide ? 'wide' : ''} aria-label=${title} onCancel=${(e) => { e.preventDefault(); onClose(); }}
-    onMouseDown=${(e) => e.target === at.current && onClose()}><div class="inside">
-    <div class="row"><h2>${title}</h2><button class="quiet square spread" aria-label=${t('app.close')} onClick=${onClose}><${Icon} name="close" /></button></div>
+  return html`<dialog ref=${at} class=${wide ? 'wide' : ''} aria-label=${title} onCancel=${(e) => { e.preventDefault(); onClose?.(); }}
+    onMouseDown=${(e) => e.target === at.current && onClose?.()}><div class="inside">
+    <div class="row"><h2>${title}</h2>${onClose && html`<button type="button" class="quiet square spread" aria-label=${t('app.close')} onClick=${onClose}><${Icon} name="close" /></button>`}</div>
     ${children}</div></dialog>`;
 }
 
@@ -153,11 +154,28 @@ export function Menu({ label, icon = 'more', items, text, className = 'quiet squ
   </span>`;
 }
 
+// put copies a text. Browsers give the clipboard to safe origins only; over plain http
+// the old way is left, which copies what is selected near the button.
+async function put(text, near) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    return;
+  }
+  const field = document.createElement('textarea');
+  field.value = text;
+  field.className = 'unseen';
+  near.after(field);
+  field.select();
+  document.execCommand('copy');
+  field.remove();
+  near.focus();
+}
+
 // CopyButton copies a text, and says so.
 export function CopyButton({ text, label = t('app.copy') }) {
   const copied = useSignal(false);
-  const copy = async () => {
-    await navigator.clipboard.writeText(text);
+  const copy = async (event) => {
+    await put(text, event.currentTarget);
     copied.value = true;
     say(t('app.copied'));
   };

@@ -1,9 +1,11 @@
 // The top bar, and the page under it.
 import { Fragment, html, useSignal } from '../vendor/preact.js';
+import { Alerts } from '../lib/alerts.js';
 import { Icon, Menu } from '../lib/parts.js';
 import { go } from '../lib/router.js';
 import { me, signOut } from '../lib/session.js';
 import { t } from '../lib/strings.js';
+import { help, palette } from '../board/keys.js';
 
 const THEMES = ['auto', 'light', 'dark'];
 
@@ -29,6 +31,8 @@ export const Me = () => html`<${Fragment}><${Theme} /><${Menu} label=${t('nav.ac
   { label: t('nav.boards'), icon: 'lanes', href: '/boards' },
   { label: t('nav.agents'), icon: 'agent', href: '/agents' },
   { label: t('nav.account', { name: me.value.username }), icon: 'person', href: '/account' },
+  { label: t('keys.palette_short'), icon: 'search', run: palette },
+  { label: t('keys.title'), icon: 'keys', run: () => { help.value = true; } },
   { label: t('signout'), icon: 'out', run: () => { signOut(); go('/signin'); } },
 ]} /><//>`;
 
@@ -36,6 +40,6 @@ export const Me = () => html`<${Fragment}><${Theme} /><${Menu} label=${t('nav.ac
 export function Frame({ title, bar, children }) {
   return html`<${Fragment}><a class="button skip" href="#content">${t('app.skip')}</a>
     <header class="bar"><${Logo} />${title && html`<strong class="cut">${title}</strong>`}${bar}
-      <nav class="row spread" aria-label=${t('app.name')}>${!bar && html`<a class="button quiet wide-only" href="/boards">${t('nav.boards')}</a><a class="button quiet wide-only" href="/agents">${t('nav.agents')}</a>`}<${Me} /></nav></header>
+      <nav class="row spread" aria-label=${t('app.name')}>${!bar && html`<a class="button quiet wide-only" href="/boards">${t('nav.boards')}</a><a class="button quiet wide-only" href="/agents">${t('nav.agents')}</a>`}<${Me} /></nav></header><${Alerts} />
     ${children}<//>`;
 }
