@@ -9,6 +9,7 @@ import { me } from '../lib/session.js';
 import { ago, exact, refusal, t } from '../lib/strings.js';
 import { Frame } from '../pages/frame.js';
 import { Cumulative, Progress, Throughput } from './flow/counts.js';
+import { moment } from './flow/draw.js';
 import { tables } from './flow/figure.js';
 import { Aging, Times } from './flow/lengths.js';
 import { Agents, Forecast } from './flow/people.js';
@@ -105,9 +106,9 @@ export default function FlowPage({ board: ref }) {
   return html`<${Frame} bar=${bar}><main class="page flow" id="content">
     <div class="flow-head"><div class="row wrap"><h1>${t('flow.of', { name })}</h1>
       <span class="row spread no-print">${f && html`<span class="soft small" title=${exact(f.as_of)} aria-live="off">${busy.value ? t('app.loading') : t('flow.as_of', { time: ago(f.as_of) })}</span>`}
-        <button aria-pressed=${tables.value} aria-keyshortcuts="t" onClick=${() => { tables.value = !tables.value; }}><${Icon} name="lanes" />${t('flow.all_tables')}<kbd class="wide-only">T</kbd></button></span></div>
+        <button aria-pressed=${tables.value} aria-keyshortcuts="t" onClick=${() => { tables.value = !tables.value; }}><${Icon} name="table" />${t('flow.all_tables')}<kbd class="wide-only">T</kbd></button></span></div>
       <${Picker} range=${range} flow=${f} />
-      ${f && html`<p class="soft small">${t('flow.shown', { from: exact(f.from), to: exact(f.to) })}</p>`}</div>
+      ${f && html`<p class="soft small">${t('flow.shown', { from: moment(f.from), to: moment(f.to) })}</p>`}</div>
     ${wrong.value && html`<p class="notice red" role="alert"><span>${refusal(wrong.value)}</span><button class="spread" onClick=${load}>${t('app.retry')}</button></p>`}
     ${!f && !wrong.value && html`<div class="flow-grid" role="status" aria-busy="true" aria-label=${t('app.loading')}>${[1, 2, 3, 4, 5].map((i) => html`<div key=${i} class="bone flow-bone ${i === 1 ? 'wide' : ''}"></div>`)}</div>`}
     ${f && html`<div class="flow-grid ${busy.value ? 'busy' : ''}" aria-busy=${busy.value}>

@@ -197,7 +197,7 @@ const en = {
   'flow.cumulative_shrank': 'Open work shrank from {before} to {after}.',
   'flow.cumulative_same': 'Open work stayed at {after}.',
   'flow.cumulative_none': 'No ticket was on the board in this range.',
-  'flow.cumulative_why': 'Each band is a column, as high as the tickets in it. A band that widens is where work piles up; bands of even width mean that what comes in also goes out. The columns under the drawing can be hidden.',
+  'flow.cumulative_why': 'Each band is a column, as high as the tickets in it. A band that widens is where work piles up; bands of even width mean that what comes in also goes out. The axis may begin above zero, where the lowest band is high. The columns under the drawing can be hidden.',
   'flow.throughput': 'Throughput',
   'flow.throughput_grew': '{done} done and {created} created: {n} more came than went.',
   'flow.throughput_shrank': '{done} done and {created} created: {n} more went than came.',

@@ -22,6 +22,21 @@ function span(flow, at) {
 // fromNothing puts a point of zeros first where the range begins with the board.
 const fromNothing = (flow, points, zeros) => (flow.young || points.length === 1 ? [{ x: ms(flow.from), y: flow.young ? zeros : points[0].y }, ...points] : points);
 
+// start is where the drawing of points begins: the first is at the end of a bucket.
+const start = (flow, points) => ms(flow.young || points.length === 1 ? flow.from : points[0].at);
+
+// floor cuts off what is always in the lowest band, where that would press the rest
+// flat.
+function floor(flow, layers) {
+  if (layers.length < 2) return {};
+  const totals = flow.cumulative.map((p) => layers.reduce((sum, x) => sum + p.counts[x.i], 0));
+  const least = flow.young ? 0 : Math.min(...flow.cumulative.map((p) => p.counts[layers[0].i]));
+  const most = Math.max(...totals);
+  if (least < most * 0.4) return {};
+  const step = 10 ** Math.floor(Math.log10(most - least + 1));
+  return { beginAtZero: false, min: Math.max(0, Math.floor((least - (most - least) * 0.2) / step) * step) };
+}
+
 export function Cumulative({ board, flow, csv }) {
   const hidden = useSignal(new Set());
   const shown = flow.columns.map((c, i) => ({ ...c, i })).filter((c) => !hidden.value.has(c.id));
@@ -40,7 +55,7 @@ export function Cumulative({ board, flow, csv }) {
         };
       }) },
       options: merge(base(c, { right: widest(c, layers.map(label)) }), {
-        scales: { x: times(c, ms(flow.from), ms(flow.to)), y: counts(c, { stacked: true }) },
+        scales: { x: times(c, start(flow, flow.cumulative), ms(flow.to)), y: counts(c, { stacked: true, ...floor(flow, layers) }) },
         plugins: { tooltip: { reverse: true, itemSort: (a, b) => b.datasetIndex - a.datasetIndex, callbacks: {
           title: ([x]) => moment(x.parsed.x),
           label: (x) => ` ${x.dataset.label}: ${number(x.raw.y)}`,
@@ -115,7 +130,7 @@ export function Progress({ flow, csv }) {
       type: 'line',
       data: { datasets: [{ label: t('flow.wip'), data: fromNothing(flow, flow.wip.map((p) => ({ x: ms(p.at), y: p.wip })), 0), borderColor: c.of('accent'), backgroundColor: c.of('accent', 0.14), pointBackgroundColor: c.of('accent'), fill: 'origin', borderWidth: 2, pointRadius: 0, pointHoverRadius: 4 }] },
       options: merge(base(c, { right: widest(c, [lines[0].text, last]) }), {
-        scales: { x: times(c, ms(flow.from), ms(flow.to)), y: counts(c) },
+        scales: { x: times(c, start(flow, flow.wip), ms(flow.to)), y: counts(c) },
         plugins: { tooltip: { callbacks: { title: ([x]) => moment(x.parsed.x), label: (x) => ` ${t('flow.wip')}: ${number(x.parsed.y)}` } } },
       }),
       marks: { lines, now: now(flow), edge: ongoing(flow) ? [{ dataset: 0, text: last, colour: c.of('accent') }] : [] },

@@ -117,10 +117,10 @@ const DAY = 24 * HOUR;
 const STEPS = [1, 2, 3, 6, 12, 24, 48, 168, 336, 672, 2184, 8736].map((h) => h * HOUR);
 const MONDAY = 4 * DAY; // the first one of the epoch
 
-const dayForm = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' });
-const yearForm = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
-const weekdayForm = new Intl.DateTimeFormat('en-GB', { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
-const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', timeZone: 'UTC' });
+const dayForm = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short', timeZone: 'UTC' });
+const yearForm = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
+const weekdayForm = new Intl.DateTimeFormat('en', { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
+const clock = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZone: 'UTC' });
 
 // day, fullDay and moment are dates of UTC, which the buckets are cut by.
 export const day = (at) => dayForm.format(new Date(at));
@@ -165,7 +165,7 @@ export const FLOOR = 0.1; // seconds: what took less lies there on a logarithmic
 // durations is an axis of lengths of time, in seconds, that reaches from the least
 // to the most of values.
 export function durations(c, values, log) {
-  const most = Math.max(1, ...values) * (log ? 1.6 : 1.08);
+  const most = Math.max(1, ...values) * (log ? 2 : 1.14);
   if (log) {
     const least = Math.max(FLOOR, Math.min(most / 10, ...values) * 0.7);
     return axis(c, {
@@ -202,7 +202,7 @@ function ends(chart, edge) {
   return edge.map(({ dataset, text, colour, area }) => {
     const last = chart.getDatasetMeta(dataset).data.at(-1);
     const under = area ? (dataset ? chart.getDatasetMeta(dataset - 1).data.at(-1)?.y : chart.chartArea.bottom) : last?.y;
-    return last && { y: (last.y + under) / 2, text, colour };
+    return last && { y: (last.y + Math.min(under, chart.chartArea.bottom)) / 2, text, colour };
   }).filter(Boolean);
 }
 
