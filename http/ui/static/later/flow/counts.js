@@ -34,7 +34,7 @@ function floor(flow, layers) {
   const most = Math.max(...totals);
   if (least < most * 0.4) return {};
   const step = 10 ** Math.floor(Math.log10(most - least + 1));
-  return { beginAtZero: false, min: Math.max(0, Math.floor((least - (most - least) * 0.2) / step) * step) };
+  return { beginAtZero: false, ticks: { includeBounds: false, precision: 0, maxTicksLimit: 6 }, min: Math.max(0, Math.floor((least - (most - least) * 0.2) / step) * step) };
 }
 
 export function Cumulative({ board, flow, csv }) {
