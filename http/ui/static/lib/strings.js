@@ -873,7 +873,7 @@ const en = {
   'flow.forecast_share': '{n} % certain',
   'flow.forecast_many': 'How many will be done at least?',
   'flow.forecast_by': 'By',
-  'flow.forecast_day': '{date} ({n} days)',
+  'flow.forecast_day': '{date}, in {n} days',
   'flow.forecast_far': 'in more than ten years',
   'flow.forecast_already': 'done',
 

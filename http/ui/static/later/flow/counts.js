@@ -34,7 +34,7 @@ function floor(flow, layers) {
   const most = Math.max(...totals);
   if (least < most * 0.4) return {};
   const step = 10 ** Math.floor(Math.log10(most - least + 1));
-  return { beginAtZero: false, min: Math.max(0, Math.floor((least - (most - least) * 0.2) / step) * step) };
+  return { beginAtZero: false, ticks: { includeBounds: false, precision: 0, maxTicksLimit: 6 }, min: Math.max(0, Math.floor((least - (most - least) * 0.2) / step) * step) };
 }
 
 export function Cumulative({ board, flow, csv }) {
@@ -138,7 +138,7 @@ export function Progress({ flow, csv }) {
   }, [flow]);
   const last = flow.wip.at(-1).wip;
   const most = Math.max(...flow.wip.map((p) => p.wip));
-  const title = t(ongoing(flow) ? 'flow.wip_now' : 'flow.wip_then', { tickets: tickets(last), mean: number(mean), most: number(most) });
+  const title = most === 0 ? t('flow.wip') : t(ongoing(flow) ? 'flow.wip_now' : 'flow.wip_then', { tickets: tickets(last), mean: number(mean), most: number(most) });
   return html`<${Figure} id="wip" title=${title} why=${t('flow.wip_why', { columns: working(flow).map((c) => c.name).join(', ') || t('app.nothing') })} empty=${most === 0 && t('flow.wip_none')}
     csv=${csv('wip', () => [['at', 'wip'], ...flow.wip.map((p) => [p.at, p.wip])])}
     head=${[{ name: t('flow.time'), text: true }, { name: t('flow.wip') }]} rows=${() => flow.wip.toReversed().map((p) => [moment(p.at), number(p.wip)])}>

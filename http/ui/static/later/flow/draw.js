@@ -133,7 +133,7 @@ export function times(c, from, to) {
     type: 'linear', min: from, max: Math.max(to, from + 1),
     grid: { display: false },
     afterBuildTicks(scale) {
-      const room = Math.max(2, Math.floor((scale.chart.width - 120) / 84));
+      const room = Math.max(2, Math.floor((scale.chart.width - 110) / 62));
       const step = STEPS.find((s) => (to - from) / s <= room) ?? STEPS.at(-1);
       const shift = step % (7 * DAY) === 0 ? MONDAY : 0;
       const ticks = [];

@@ -59,7 +59,7 @@ export function Figure({ id, title, why, csv, head, rows, empty, note, controls,
         <div class="row no-print flow-buttons">${!empty && controls}
           ${!empty && !always && html`<button class="quiet" aria-pressed=${table} aria-label=${t('flow.table_of', { name: t(`flow.${id}`) })} onClick=${() => { own.value = !table; }}><${Icon} name="table" />${t('flow.table')}</button>`}
           ${!empty && csv && html`<button class="quiet" disabled=${busy.value} aria-label=${t('flow.csv_of', { name: t(`flow.${id}`) })} onClick=${load}><${Icon} name="download" />CSV</button>`}</div></div></header>
-    ${empty ? html`<p class="empty flow-empty">${empty}</p>` : table && !always ? html`<${Table} label=${title} head=${head} rows=${rows()} />` : children}
+    ${empty ? html`<p class="empty flow-empty">${empty}</p>` : table && !always ? html`<${Table} label=${t('flow.table_of', { name: t(`flow.${id}`) })} head=${head} rows=${rows()} />` : children}
     ${!empty && note && html`<p class="soft small">${note}</p>`}
   </section>`;
 }

@@ -97,7 +97,7 @@ export function Aging({ board, flow, ages, csv }) {
       type: 'scatter',
       data: { datasets: [{ data: points, pointStyle: zones.map((z) => ZONES[z][1]), backgroundColor: zones.map((z) => c.of(ZONES[z][0])), borderColor: c.of('surface'), borderWidth: 1, radius: list.length > 200 ? 3 : 5, hoverRadius: 7, hoverBorderColor: c.of('text'), hitRadius: 6 }] },
       options: merge({ ...base(c), ...opening(board, (hit) => list[hit.index].key) }, {
-        scales: { x, y: durations(c, [...points.map((k) => k.y), ...stays.filter((s) => s?.count).map((s) => y(s.p95_seconds))], log) },
+        scales: { x, y: durations(c, [...points.map((k) => k.y), ...stays.filter((s) => s?.count).flatMap((s) => [y(s.median_seconds * 0.4), y(s.p95_seconds)])], log) },
         plugins: { tooltip: { callbacks: {
           title: ([k]) => `${list[k.dataIndex].key} ${shorten(list[k.dataIndex].title, 48)}`,
           label: (k) => ` ${t('card.age', { time: length(list[k.dataIndex].age_seconds) })}`,

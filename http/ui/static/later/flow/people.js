@@ -3,7 +3,7 @@ import { html, useEffect, useSignal } from '../../vendor/preact.js';
 import { Face } from '../../lib/parts.js';
 import { place, setQuery } from '../../lib/router.js';
 import { number, t } from '../../lib/strings.js';
-import { fullDay } from './draw.js';
+import { day, fullDay } from './draw.js';
 import { Figure, Table } from './figure.js';
 import { length } from './lengths.js';
 import { tickets } from './words.js';
@@ -15,7 +15,7 @@ export function Agents({ flow, csv }) {
   const total = (name) => list.reduce((sum, a) => sum + a[name], 0);
   const title = list.length ? t('flow.agents_did', { who: list.length === 1 ? list[0].name : t('flow.agents_n', { n: list.length }), n: number(total('done')), rework: number(total('rework')), lost: number(total('leases_lost')) }) : t('flow.agents');
   return html`<${Figure} id="agents" wide always title=${title} why=${t('flow.agents_why')} csv=${csv('agents')} empty=${!list.length && t('flow.agents_none')}>
-    <${Table} label=${title} head=${[{ name: t('flow.who'), text: true }, ...['claimed', 'finished', 'rework', 'lost', 'tokens_in', 'tokens_out', 'cost', 'median'].map((n) => ({ name: t(`flow.agents_${n}`) }))]}
+    <${Table} label=${t('flow.table_of', { name: t('flow.agents') })} head=${[{ name: t('flow.who'), text: true }, ...['claimed', 'finished', 'rework', 'lost', 'tokens_in', 'tokens_out', 'cost', 'median'].map((n) => ({ name: t(`flow.agents_${n}`) }))]}
       rows=${list.map((a) => [html`<span class="row"><${Face} name=${a.name} agent=${a.kind === 'agent'} /><span>${a.name}</span></span>`,
         number(a.claimed), number(a.done), number(a.rework), number(a.leases_lost), number(a.input_tokens), number(a.output_tokens), money(a.cost_micros), length(a.median_cycle_seconds)])} /><//>`;
 }
@@ -51,6 +51,6 @@ export function Forecast({ flow, csv }) {
           : html`<dl class="flow-when">${SHARES.map(([p, n]) => html`<div key=${p} class=${p === 'p85' ? 'chosen' : ''}><dt>${t('flow.forecast_share', { n })}</dt><dd class="number">${f.items ? date(f.when[p]) : t('flow.forecast_already')}</dd></div>`)}</dl>`}</div>
       ${!f.reason && html`<div class="stack"><p>${t('flow.forecast_many')}</p><${Table} label=${t('flow.forecast_many')}
         head=${[{ name: t('flow.forecast_by'), text: true }, ...SHARES.map(([, n]) => ({ name: t('flow.forecast_share', { n }) }))]}
-        rows=${[7, 14, 30].map((n) => [t('flow.forecast_day', { date: fullDay(inDays(flow.as_of, n)), n }), ...SHARES.map(([p]) => number(f.how_many[n][p]))])} /></div>`}
+        rows=${[7, 14, 30].map((n) => [t('flow.forecast_day', { date: day(inDays(flow.as_of, n)), n }), ...SHARES.map(([p]) => number(f.how_many[n][p]))])} /></div>`}
     </div><//>`;
 }
