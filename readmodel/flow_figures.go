@@ -453,11 +453,11 @@ func (w *flowing) finish(out *Flow) {
 	quantiles := func(d Durations) FlowQuantiles { return FlowQuantiles{P50: d.Median, P85: d.P85, P95: d.P95} }
 	out.Percentiles = FlowPercentiles{Cycle: quantiles(describe(cycle)), Lead: quantiles(describe(lead))}
 	slices.SortFunc(w.done, func(a, b finished) int {
-		return cmp.Or(b.course.done.Compare(*a.course.done), cmp.Compare(b.id, a.id))
+		return cmp.Or(b.done.Compare(*a.done), cmp.Compare(b.id, a.id))
 	})
 	out.ScatterTotal, out.Scatter = int64(len(w.done)), []FlowDone{}
 	for _, k := range w.done[:min(len(w.done), flowLimit)] {
-		d := FlowDone{TicketID: k.id, Key: k.key, DoneAt: *k.course.done}
+		d := FlowDone{TicketID: k.id, Key: k.key, DoneAt: *k.done}
 		d.Lead, _ = k.lead(k.figured)
 		if s, ok := k.cycle(); ok {
 			d.Cycle = &s
@@ -560,7 +560,7 @@ func (w *flowing) predict(out *Flow, query *FlowQuery) {
 	days := max(0, int64(w.to.Truncate(flowDay).Sub(first)/flowDay))
 	sample := make([]int64, days)
 	for _, k := range w.done {
-		if at := k.course.done.Sub(first); at >= 0 && int64(at/flowDay) < days {
+		if at := k.done.Sub(first); at >= 0 && int64(at/flowDay) < days {
 			sample[at/flowDay]++
 		}
 	}

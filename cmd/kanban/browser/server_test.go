@@ -251,8 +251,3 @@ func (u *user) ticket(b board, column, title string) ticket {
 	u.call("POST", "/api/tickets", map[string]string{"board_id": fmt.Sprint(b.ID), "title": title, "column": column}, &k)
 	return k
 }
-
-func (u *user) move(k ticket, column string) {
-	u.t.Helper()
-	u.call("POST", fmt.Sprintf("/api/tickets/%d/move", k.ID), map[string]string{"column": column}, nil)
-}

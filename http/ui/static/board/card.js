@@ -18,8 +18,6 @@ export function ageOf(ticket, column, ages, at) {
   return { level, title: t(`card.age_${level}`, { time, p50: span(a.p50), p85: span(a.p85) }), time, seconds };
 }
 
-const LEASE_RING = 2 * Math.PI * 12;
-
 // Holder shows who has a ticket: an agent with the ring of its lease running down.
 function Holder({ ticket, ends, at }) {
   const { lease, assignee } = ticket;
@@ -29,7 +27,7 @@ function Holder({ ticket, ends, at }) {
   const whole = Math.max(1, (until - new Date(lease.claimed_at).getTime()) / 1000);
   const label = left > 15 ? t('card.held', { name: lease.holder, time: span(left) }) : t('card.held_out', { name: lease.holder });
   return html`<span class="holder" title=${label}><${Face} name=${lease.holder} agent title=${label} />
-    <svg class=${left < whole / 5 ? 'lease late' : 'lease'} viewBox="0 0 28 28" aria-hidden="true"><circle cx="14" cy="14" r="12" stroke-dasharray=${LEASE_RING} stroke-dashoffset=${LEASE_RING * (1 - Math.min(1, left / whole))} /></svg></span>`;
+    <svg class=${left < whole / 5 ? 'lease late' : 'lease'} viewBox="0 0 28 28" aria-hidden="true"><rect x="2" y="2" width="24" height="24" rx="7" pathLength="1" stroke-dasharray="1" stroke-dashoffset=${1 - Math.min(1, left / whole)} /></svg></span>`;
 }
 
 // labelled says a card in one sentence, for those who hear it.

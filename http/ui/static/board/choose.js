@@ -42,9 +42,11 @@ export function claim({ store }, id) {
 export function askMove(ui, ids, at) {
   const model = ui.store.live.peek();
   const from = new Set(ids.map((id) => model.look(id)?.column_id));
+  const { columns } = model.board.peek();
   ask({
     title: t('choose.move', { what: named(ui, ids) }), at,
-    items: model.board.peek().columns.map((c) => {
+    start: from.size === 1 ? Math.min(columns.length - 1, columns.findIndex((c) => from.has(c.id)) + 1) : 0,
+    items: columns.map((c) => {
       const n = model.cell(c.id).peek().length;
       return { label: c.name, hint: c.wip_limit ? t('choose.limit', { n, limit: c.wip_limit }) : String(n), on: from.size === 1 && from.has(c.id), run: () => change(ui.store, ids, 'move', { column: c }) };
     }),

@@ -11,12 +11,14 @@ export const over = signal(null);
 // dragged are the ids of what is dragged.
 export const dragged = signal([]);
 
+const MARGIN = 8; // px around the card of a preview, as in .drag-image
+
 // preview is what hangs at the pointer: the card, and how many there are.
 function preview(element, n, nativeSetDragImage, input) {
   const box = element.getBoundingClientRect();
   const image = document.createElement('div');
   image.className = n > 1 ? 'drag-image many' : 'drag-image';
-  image.style.width = `${box.width}px`;
+  image.style.width = `${box.width + 2 * MARGIN}px`;
   const copy = element.cloneNode(true);
   copy.classList.remove('dragged', 'selected');
   image.append(copy);
@@ -27,7 +29,7 @@ function preview(element, n, nativeSetDragImage, input) {
     image.append(badge);
   }
   document.body.append(image);
-  nativeSetDragImage?.(image, input.clientX - box.left, input.clientY - box.top);
+  nativeSetDragImage?.(image, input.clientX - box.left + MARGIN, input.clientY - box.top + MARGIN);
   // The browser has taken its picture by the next task.
   setTimeout(() => image.remove());
 }

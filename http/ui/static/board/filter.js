@@ -27,7 +27,8 @@ function textOf(ticket) {
 export class Filter {
   constructor(store) {
     this.store = store;
-    this.text = signal(place.peek().query.get('q') ?? ''); // as it is typed; the address follows
+    this.typed = signal(place.peek().query.get('q') ?? ''); // what is in the field
+    this.text = signal(this.typed.peek()); // what is searched: a frame later; the address follows
     // A string first: other parts of the address change more often than these.
     const asked = computed(() => JSON.stringify([CHIPS.filter((c) => place.value.query.has(c)), CHOICES.map((c) => place.value.query.get(c) ?? '')]));
     this.asked = computed(() => {
@@ -62,7 +63,7 @@ export class Filter {
       }),
       effect(() => {
         const q = place.value.query.get('q') ?? '';
-        if (q !== this.text.peek() && q.trim() !== this.text.peek().trim()) this.text.value = q;
+        if (q !== this.text.peek() && q.trim() !== this.text.peek().trim()) this.search(q);
       }),
     ];
     return () => {
@@ -95,8 +96,22 @@ export class Filter {
     return (ticket) => tests.every((test) => test(ticket));
   }
 
+  // search looks for a text at once.
+  search(text) {
+    cancelAnimationFrame(this.frame);
+    this.typed.value = text;
+    this.text.value = text;
+  }
+
+  // type looks for it with the next frame: whoever types fast does not wait.
+  type(text) {
+    cancelAnimationFrame(this.frame);
+    this.typed.value = text;
+    this.frame = requestAnimationFrame(() => { this.text.value = text; });
+  }
+
   clear() {
-    this.text.value = '';
+    this.search('');
     setQuery(Object.fromEntries(['q', ...CHIPS, ...CHOICES].map((name) => [name, null])));
   }
 }
@@ -106,20 +121,14 @@ const flip = (chip) => setQuery({ [chip]: place.peek().query.has(chip) ? null : 
 const Chip = ({ chip }) => html`<button class="chip" aria-pressed=${place.value.query.has(chip)} title=${t(`filter.${chip}_title`)} onClick=${() => flip(chip)}>${t(`filter.${chip}`)}</button>`;
 
 function Search({ filter }) {
-  const frame = useRef(0);
-  const typed = (event) => {
-    const { value } = event.target;
-    cancelAnimationFrame(frame.current);
-    frame.current = requestAnimationFrame(() => { filter.text.value = value; });
-  };
   const keys = (event) => {
     if (event.key !== 'Escape') return;
     event.stopPropagation();
-    if (filter.text.value) filter.text.value = '';
+    if (filter.typed.value) filter.search('');
     else event.target.blur();
   };
   return html`<label class="search"><${Icon} name="search" /><span class="unseen">${t('filter.search')}</span>
-    <input type="search" data-search placeholder=${t('filter.search')} value=${filter.text.value} onInput=${typed} onKeyDown=${keys} autocomplete="off" spellcheck=${false} /></label>`;
+    <input type="search" data-search placeholder=${t('filter.search')} value=${filter.typed.value} onInput=${(e) => filter.type(e.target.value)} onKeyDown=${keys} autocomplete="off" spellcheck=${false} /></label>`;
 }
 
 // choices are what can be chosen on this board, from what is on it.
@@ -197,7 +206,7 @@ export function FilterLine({ store, view }) {
   const name = (c) => (c === 'column' ? model.board.value.columns.find((x) => String(x.id) === a.column)?.name ?? a.column : a[c] === NOBODY ? t('filter.nobody') : a[c]);
   const off = (label, change) => html`<button class="chip" key=${label} aria-label=${t('filter.drop', { name: label })} onClick=${change}>${label}<${Icon} name="close" /></button>`;
   return html`<div class="filter-line"><span class="number" role="status">${t('filter.count', { n: number(n), all: number(all) })}</span>
-    ${text.value.trim() && off(`“${text.value.trim()}”`, () => { view.filter.text.value = ''; })}
+    ${text.value.trim() && off(`“${text.value.trim()}”`, () => view.filter.search(''))}
     ${a.chips.map((c) => off(t(`filter.${c}`), () => flip(c)))}
     ${CHOICES.filter((c) => a[c]).map((c) => off(`${t(`filter.${c}`)}: ${name(c)}`, () => setQuery({ [c]: null })))}
     <button class="link" onClick=${() => view.filter.clear()}>${t('filter.clear')}</button></div>`;

@@ -16,8 +16,12 @@ export const refused = signal(null);
 // CHANGES: order is the command for one ticket (null = nothing to do), over what shows
 // meanwhile, bulk the route that takes many and answers for each.
 const CHANGES = {
-  move: ({ column, overLimit }) => ({
+  move: ({ column, overLimit }, model) => ({
     order: (x) => (x.column_id === column.id ? null : { type: 'move_ticket', data: { ticket: String(x.id), column: String(column.id), ...(overLimit && { over_limit: true }) } }),
+    over: (x, i) => ({
+      column_id: column.id, current_column: column.name, column_entered_at: new Date().toISOString(),
+      rank: (model.look(model.cell(column.id).peek().at(-1))?.rank ?? '') + '\u0000'.repeat(i + 1),
+    }),
     bulk: ['move', { column: String(column.id), ...(overLimit && { over_limit: true }) }],
     text: (n) => t('move.done_n', { n, column: column.name }),
   }),
@@ -48,7 +52,7 @@ const CHANGES = {
 // change does one of CHANGES to tickets (ids).
 export function change(store, ids, kind, options = {}) {
   const model = store.live.peek();
-  const what = CHANGES[kind](options);
+  const what = CHANGES[kind](options, model);
   const tickets = ids.map((id) => model.look(id)).filter((x) => x && what.order(x));
   if (!tickets.length) {
     toast(t('select.nothing'));
@@ -56,7 +60,7 @@ export function change(store, ids, kind, options = {}) {
   }
   commands(store, tickets.map(what.order), {
     text: what.text(tickets.length, tickets),
-    over: what.over ? tickets.map((x) => [x.id, what.over(x)]) : [],
+    over: tickets.map((x, i) => [x.id, what.over(x, i)]),
     refused(problem) {
       if (tickets.length > 1) apart(store, tickets, what, kind, options);
       else tell(store, ids, kind, options, what.text(1, tickets), [outcome(tickets[0], problem, options)], []);

@@ -149,7 +149,7 @@ function Bar({ store, view, name }) {
   const base = `/boards/${store.live.value.board.value.key}`;
   const links = [['flow', 'flow'], ['diff', 'diff'], ['settings', 'settings']].map(([page, icon]) => ({ label: t(`nav.${page}`), icon, href: `${base}/${page}` }));
   return html`<a class="button quiet board-name" href="/boards" title=${t('nav.boards')}><strong class="cut">${name}</strong></a>
-    <${FilterBar} store=${store} view=${view} /><span class="spread"></span><${Viewers} store=${store} /><${Live} />
+    <${FilterBar} store=${store} view=${view} /><span class="spread"></span><${Viewers} store=${store} /><${Live} store=${store} />
     <span class="row links wide-only">${links.map((l) => html`<a key=${l.href} class="button quiet square" href=${l.href} aria-label=${l.label} title=${l.label}><${Icon} name=${l.icon} /></a>`)}</span>
     <span class="narrow-only"><${Menu} label=${t('nav.more')} items=${links} /></span>`;
 }

@@ -5,7 +5,8 @@ import { html, signal, useEffect } from '../vendor/preact.js';
 // asked is what is open: {title, items: [{label, hint, icon, keys, group, on, danger,
 // run}], at, free, search, plain}. `at` is the box of what was pressed: the list opens
 // beside it. free(text) makes an item of what was typed; search(text) finds more
-// items; plain has no search field.
+// items; plain has no search field; start is the
+// item that is chosen at first.
 export const asked = signal(null);
 
 export function ask(what) {

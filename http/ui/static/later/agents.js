@@ -15,10 +15,11 @@ import { IssueToken, Snippets } from './tokens.js';
 
 const FOLLOWED = 20; // boards, those with the newest events
 const POLL = 15_000; // ms; heartbeats are no events
-const SOON = 1000; // ms between an event and the look that it causes
+const SOON = 1500; // ms between an event and the look at the agents that it causes
 const WINDOW = 5 * 60_000; // ms that the rate is of
 
-// usePulse counts what each actor did in the last minutes: {add(events), of(name)}.
+// usePulse counts what each actor did in the last minutes, and knows when it last did
+// something: {add(events), of(name), last(name)}. The server writes last_seen late.
 function usePulse() {
   const marks = useRef(new Map()); // actor to the times of its events
   const seen = useRef(new Set());
@@ -36,6 +37,7 @@ function usePulse() {
       marks.current.set(name, list);
       return list.length;
     },
+    last: (name) => Math.max(0, ...(marks.current.get(name) ?? [])),
   };
 }
 
@@ -45,11 +47,15 @@ function useFleet(filter) {
   const failed = useSignal(null);
   const pulse = usePulse();
   const timer = useRef(0);
-  const load = async () => {
+  const asked = useRef(filter); // what the page shows now, for answers that come late
+  asked.current = filter;
+  const newest = useRef(null);
+  const look = async (all) => {
     clearTimeout(timer.current);
     timer.current = 0;
     try {
-      const [a, b] = await Promise.all([get(`/api/agents${filter ? `?board=${encodeURIComponent(filter)}` : ''}`), every('/api/boards')]);
+      const [a, b] = await Promise.all([get(`/api/agents${filter ? `?board=${encodeURIComponent(filter)}` : ''}`), all ? every('/api/boards') : boards.peek()]);
+      if (filter !== asked.current) return;
       agents.value = a.items;
       boards.value = b;
       failed.value = null;
@@ -57,7 +63,9 @@ function useFleet(filter) {
       failed.value = err;
     }
   };
-  const soon = () => { timer.current ||= setTimeout(load, SOON); };
+  newest.current = look;
+  const load = () => look(true);
+  const soon = () => { timer.current ||= setTimeout(() => newest.current(false), SOON); };
   useEffect(() => {
     agents.value = null;
     load();
@@ -92,8 +100,11 @@ function useFleet(filter) {
   return { agents, boards, failed, load, pulse };
 }
 
-const rank = (a) => (a.claims.length ? 0 : a.paused ? 1 : 2);
-const inOrder = (a, b) => rank(a) - rank(b) || new Date(b.last_seen ?? 0) - new Date(a.last_seen ?? 0) || a.name.localeCompare(b.name);
+// Those at work come first, each group by name: cards do not change places under the
+// pointer with every event.
+const HOUR = 3600_000;
+const away = (a, pulse) => (a.claims.length || Math.max(new Date(a.last_seen ?? 0), pulse.last(a.name)) > Date.now() - HOUR ? 0 : 1);
+const inOrder = (pulse) => (a, b) => away(a, pulse) - away(b, pulse) || a.name.localeCompare(b.name);
 
 export default function AgentsPage() {
   const filter = place.value.query.get('board') ?? '';
@@ -114,7 +125,7 @@ export default function AgentsPage() {
     load();
   };
   const managed = list.filter(runs);
-  const all = (agents.value ?? []).toSorted(inOrder);
+  const all = (agents.value ?? []).toSorted(inOrder(pulse));
   return html`<${Frame}><main class="page" id="content">
     <div class="row wrap"><h1>${t('agents.title')}</h1><span class="live ${connection.value.state} small" title=${t('agents.live')}><span class="dot" aria-hidden="true"></span>${t(`live.${connection.value.state}`)}</span>
       <label class="row spread"><span class="soft">${t('agents.filter')}</span><select value=${board?.key ?? ''} onChange=${(e) => setQuery({ board: e.target.value })}><option value="">${t('agents.all')}</option>${list.map((b) => html`<option key=${b.id} value=${b.key} selected=${b.key === board?.key}>${b.name}</option>`)}</select></label>
@@ -123,7 +134,7 @@ export default function AgentsPage() {
     ${list.filter((b) => b.frozen && (!board || b === board)).map((b) => html`<p class="notice" key=${b.id}><${Icon} name="freeze" />${t('agents.frozen', { name: b.name })}${runs(b) && html`<button class="spread" onClick=${() => unfreeze(b)}>${t('agents.unfreeze', { name: b.key })}</button>`}</p>`)}
     ${failed.value && html`<p class="notice red" role="alert">${refusal(failed.value)} <button onClick=${load}>${t('app.retry')}</button></p>`}
     ${!agents.value && !failed.value && html`<div class="fleet" aria-busy="true" role="status" aria-label=${t('app.loading')}>${[1, 2, 3].map((i) => html`<div class="tile bone" key=${i}>\u00a0</div>`)}</div>`}
-    ${all.length > 0 && html`<${Totals} agents=${all} /><ul class="bare fleet">${all.map((a) => html`<${Bot} key=${a.id} agent=${a} boards=${list} may=${me.value?.admin || (board ? runs(board) : managed.length > 0)} rate=${pulse.of(a.name)} changed=${load} />`)}</ul>`}
+    ${all.length > 0 && html`<${Totals} agents=${all} /><ul class="bare fleet">${all.map((a) => html`<${Bot} key=${a.id} agent=${a} boards=${list} may=${me.value?.admin || (board ? runs(board) : managed.length > 0)} rate=${pulse.of(a.name)} last=${pulse.last(a.name)} changed=${load} />`)}</ul>`}
     ${agents.value && !all.length && html`<${Empty} board=${board} boards=${list} managed=${managed} issue=${() => { issuing.value = true; }} />`}
     ${issuing.value && html`<${IssueToken} agent board=${board && runs(board) ? board : undefined} boards=${managed} issued=${load} onClose=${() => { issuing.value = false; }} />`}
     ${freezing.value && html`<${Ask} title=${t('agents.freeze', { name: freezing.value.name })} label=${t('settings.freeze_do')} run=${async ({ reason }) => { await post(`/api/boards/${freezing.value.id}/freeze`, { reason }); await load(); }} onClose=${() => { freezing.value = null; }}>
@@ -148,7 +159,8 @@ function State({ agent }) {
   return html`<span class="tag">${t('agents.idle')}</span>`;
 }
 
-function Bot({ agent, boards, may, rate, changed }) {
+function Bot({ agent, boards, may, rate, last, changed }) {
+  const seen = Math.max(last, agent.last_seen ? new Date(agent.last_seen).getTime() : 0);
   const asked = useSignal(null); // pause, or the claim to release
   const close = () => { asked.value = null; };
   const resume = async () => {
@@ -183,7 +195,7 @@ function Bot({ agent, boards, may, rate, changed }) {
       ${items.length > 0 && html`<span class="spread"><${Menu} label=${t('agents.menu', { name: agent.name })} items=${items} /></span>`}</div>
     ${agent.paused && agent.pause_reason && html`<p class="small">${t('agents.reason', { reason: agent.pause_reason })}</p>`}
     ${agent.claims.length > 0 && html`<ul class="bare held-list">${agent.claims.map((c) => html`<${Held} key=${c.ticket_id} claim=${c} board=${boards.find((b) => b.id === c.board_id)} />`)}</ul>`}
-    <p class="facts number"><span>${agent.last_seen ? html`<span title=${exact(agent.last_seen)}>${t('agents.seen', { time: ago(agent.last_seen, now.value) })}</span>` : t('agents.never')}</span>
+    <p class="facts number"><span>${seen ? html`<span title=${exact(seen)}>${t('agents.seen', { time: ago(seen, Math.max(seen, now.value)) })}</span>` : t('agents.never')}</span>
       <span><b>${number(agent.tickets_done)}</b> ${t('agents.done_n')}</span>${agent.leases_lost > 0 && html`<span><b>${number(agent.leases_lost)}</b> ${t('agents.lost_n')}</span>`}
       ${tokens > 0 && html`<span><b>${number(tokens)}</b> ${t('agents.tokens_n')}</span>`}${u.cost_micros > 0 && html`<span><b>${money(u.cost_micros)}</b></span>`}</p>
     ${asked.value === 'pause' && html`<${Ask} title=${t('agents.pause_title', { name: agent.name })} label=${t('agents.pause')} run=${pause} onClose=${close}><p>${t('agents.pause_lead', { name: agent.name })}</p><${Field} label=${t('settings.reason')} hint=${t('settings.reason_hint')}><input name="reason" maxlength="500" autofocus /><//><//>`}

@@ -47,12 +47,12 @@ function beside(at) {
   return at.bottom + 340 < innerHeight ? { left: `${left}px`, top: `${at.bottom + 4}px`, width: `${width}px` } : { left: `${left}px`, bottom: `${Math.max(8, innerHeight - at.top + 4)}px`, width: `${width}px` };
 }
 
-export default function Chooser({ title, items, at, free, search, plain, placeholder, onClose }) {
+export default function Chooser({ title, items, at, free, search, plain, placeholder, start = 0, onClose }) {
   const id = useId();
   const dialog = useRef();
   const list = useRef();
   const typed = useSignal('');
-  const chosen = useSignal(0);
+  const chosen = useSignal(start);
   const found = useMemo(() => find(items, typed.value, search, free), [items, typed.value]);
   const now = Math.min(chosen.value, found.length - 1);
   useEffect(() => {
