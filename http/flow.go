@@ -24,6 +24,7 @@ type FlowPath struct {
 	To     string `query:"to" doc:"RFC 3339, or a day (UTC) as YYYY-MM-DD, which is part of it; now if empty"`
 	Bucket string `query:"bucket" doc:"hour, day or week; if empty, the finest that makes at most 200 points"`
 	Items  string `query:"items" doc:"How many tickets the forecast is for; those that are open if empty"`
+	By     string `query:"by" doc:"A day (UTC) as YYYY-MM-DD: how many tickets will be done by its end? At most a year ahead"`
 	Seed   uint64 `query:"seed" doc:"Of the forecast: the same history, items and seed give the same figures"`
 	Format string `query:"format" doc:"json or csv; if empty, csv with Accept: text/csv"`
 	Table  string `query:"table" doc:"Of csv: cumulative (if empty), scatter, throughput, aging or agents"`
@@ -68,6 +69,13 @@ func (in *FlowPath) query() (readmodel.FlowQuery, error) {
 		}
 		q.Items = &n
 	}
+	if in.By != "" {
+		day, err := time.Parse(time.DateOnly, in.By)
+		if err != nil || day.IsZero() {
+			return q, invalidQuery("by", "must be a day like 2025-08-15")
+		}
+		q.By = day
+	}
 	return q, nil
 }
 
@@ -103,7 +111,7 @@ func (s *Server) flow(c *call, in *FlowPath) (answer, error) {
 	if query.Items != nil {
 		items = strconv.FormatInt(*query.Items, 10)
 	}
-	kind := fmt.Sprintf("flow %d %d %s %s %d", query.From.UnixMicro(), query.To.UnixMicro(), query.Bucket, items, query.Seed)
+	kind := fmt.Sprintf("flow %d %d %s %s %s %d", query.From.UnixMicro(), query.To.UnixMicro(), query.Bucket, items, in.By, query.Seed)
 	a, err := s.figures(c, keptKey{id, kind}, func(ctx context.Context, now time.Time) (any, int64, error) {
 		f, err := s.deps.Queries.BoardFlow(ctx, id, query, now)
 		return f, f.Position, err

@@ -17,6 +17,9 @@ type FlowQuery struct {
 	Bucket string
 	// Items is how many tickets the forecast is for; nil = those that are open.
 	Items *int64
+	// By is a day (UTC) for which the forecast tells how many will be done; the zero
+	// time = none. It is at most a year after now.
+	By time.Time
 	// Seed makes the forecast repeatable: the same history, items and seed give
 	// the same figures.
 	Seed uint64
@@ -155,6 +158,7 @@ type FlowForecast struct {
 	Items      int64        `json:"items"`
 	When       *FlowWhen    `json:"when" doc:"null where reason says why"`
 	HowMany    *FlowHowMany `json:"how_many" doc:"null where reason says why"`
+	By         *FlowBy      `json:"by" doc:"How many by the day that was asked for; null where none was"`
 	Reason     string       `json:"reason,omitempty" doc:"Why there is no forecast"`
 }
 
@@ -171,6 +175,13 @@ type FlowHowMany struct {
 	Days7  FlowAtLeast `json:"7"`
 	Days14 FlowAtLeast `json:"14"`
 	Days30 FlowAtLeast `json:"30"`
+}
+
+// FlowBy is how many tickets will be done by the end of a day.
+type FlowBy struct {
+	Date string `json:"date" format:"date"`
+	Days int    `json:"days" doc:"From the day of as_of"`
+	FlowAtLeast
 }
 
 // FlowAtLeast is how many are done at least in that share of the futures, so that

@@ -23,6 +23,7 @@ const (
 	flowLimit   = 2_000   // points, and done tickets, of a reply
 	agingLimit  = 500     // tickets in work of a reply
 	flowItems   = 100_000 // of a forecast
+	flowAhead   = 366     // days
 	flowDay     = 24 * time.Hour
 	defaultDays = 30
 )
@@ -228,6 +229,9 @@ func (w *flowing) cut(query *FlowQuery) (bucket string, err error) {
 		return "", flowInvalid("to", "is before the board was made, at "+w.made.Format(time.RFC3339))
 	case query.Items != nil && (*query.Items < 0 || *query.Items > flowItems):
 		return "", flowInvalid("items", "must be between 0 and "+strconv.Itoa(flowItems))
+	}
+	if by := w.by(query); !query.By.IsZero() && (by < 1 || by > flowAhead) {
+		return "", flowInvalid("by", "must be one of the "+strconv.Itoa(flowAhead)+" days after today")
 	}
 	if w.from.Before(w.made) {
 		w.from = w.made
@@ -574,7 +578,15 @@ func (w *flowing) predict(out *Flow, query *FlowQuery) {
 			}
 		}
 	}
-	out.Forecast = forecast(sample, items, query.Seed, w.asOf)
+	out.Forecast = forecast(sample, items, w.by(query), query.Seed, w.asOf)
+}
+
+// by is in how many days the day is that the forecast is asked for, 0 = none is.
+func (w *flowing) by(query *FlowQuery) int {
+	if query.By.IsZero() {
+		return 0
+	}
+	return int(query.By.UTC().Truncate(flowDay).Sub(w.asOf.Truncate(flowDay)) / flowDay)
 }
 
 // details reads titles and names of what the reply shows.

@@ -166,6 +166,8 @@ func TestFlowThatCannotBe(t *testing.T) {
 		"bucket":        {readmodel.FlowQuery{Bucket: "month"}, "bucket"},
 		"items":         {readmodel.FlowQuery{Items: p[int64](-1)}, "items"},
 		"many items":    {readmodel.FlowQuery{Items: p[int64](100_001)}, "items"},
+		"by today":      {readmodel.FlowQuery{By: march(6, 0)}, "by"},
+		"by some day":   {readmodel.FlowQuery{By: march(6, 0).AddDate(2, 0, 0)}, "by"},
 	} {
 		_, err := q.BoardFlow(t.Context(), 1, c.query, now)
 		var e *events.Error
@@ -235,6 +237,11 @@ func TestForecast(t *testing.T) {
 	}
 	if got := flow(q, nil, 3); got.Items != 1 || *got.When.P95 != "2026-03-13" {
 		t.Errorf("what is open: %+v", got)
+	}
+	by, err := q.BoardFlow(t.Context(), 1, readmodel.FlowQuery{Items: p[int64](7), Seed: 3, By: march(20, 0)}, march(12, 6))
+	want.By = &readmodel.FlowBy{Date: "2026-03-20", Days: 8, FlowAtLeast: all(16)}
+	if diff := gocmp.Diff(want, by.Forecast); err != nil || diff != "" {
+		t.Errorf("by a day: %v (-want +got):\n%s", err, diff)
 	}
 	if got := flow(q, p[int64](0), 3); *got.When.P95 != "2026-03-12" {
 		t.Errorf("nothing: %+v", got)

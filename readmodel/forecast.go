@@ -17,8 +17,9 @@ const (
 	forecastLeast = 5
 )
 
-// forecast simulates the future from what was done on each day of the sample.
-func forecast(sample []int64, items int64, seed uint64, today time.Time) FlowForecast {
+// forecast simulates the future from what was done on each day of the sample. by is
+// one more day, counted from today, for which it tells how many are done; 0 = none.
+func forecast(sample []int64, items int64, by int, seed uint64, today time.Time) FlowForecast {
 	f := FlowForecast{Seed: seed, Draws: forecastDraws, SampleDays: int64(len(sample)), Items: items}
 	total := int64(0)
 	for _, n := range sample {
@@ -36,18 +37,21 @@ func forecast(sample []int64, items int64, seed uint64, today time.Time) FlowFor
 		return f
 	}
 	days := make([]int, forecastDraws)
-	sums := [3][]int64{}
-	within := [3]int{7, 14, 30}
+	sums := [4][]int64{}
+	within := [4]int{7, 14, 30, by}
 	for i := range sums {
 		sums[i] = make([]int64, forecastDraws)
 	}
-	source, n := rand.NewPCG(seed, 0), uint64(len(sample))
+	n, last := uint64(len(sample)), max(within[2], by)
 	for i := range forecastDraws {
+		// Each future has a source of its own, so that it is the same however long
+		// it is looked at.
+		source := rand.NewPCG(seed, uint64(i))
 		sum, bits, took := int64(0), uint64(0), -1
 		if items <= 0 {
 			took = 0
 		}
-		for day := 1; day <= forecastDays && (took < 0 || day <= within[2]); day++ {
+		for day := 1; day <= forecastDays && (took < 0 || day <= last); day++ {
 			// Two draws from each number: its halves, scaled to the sample.
 			if day%2 == 1 {
 				bits = source.Uint64()
@@ -86,5 +90,8 @@ func forecast(sample []int64, items int64, seed uint64, today time.Time) FlowFor
 		return FlowAtLeast{P50: at(.5), P85: at(.85), P95: at(.95)}
 	}
 	f.HowMany = &FlowHowMany{Days7: atLeast(0), Days14: atLeast(1), Days30: atLeast(2)}
+	if by > 0 {
+		f.By = &FlowBy{Date: today.UTC().AddDate(0, 0, by).Format(time.DateOnly), Days: by, FlowAtLeast: atLeast(3)}
+	}
 	return f
 }

@@ -120,6 +120,7 @@ were in each column, what was done by whom, what is in work and for how long.`,
 	flags.StringVar(&q.From, "from", "", "a day, or a time in RFC 3339 (default: thirty days before the end)")
 	flags.StringVar(&q.To, "to", "", "a day, which is part of it, or a time in RFC 3339 (default: now)")
 	flags.StringVar(&q.Bucket, "bucket", "day", "hour, day or week")
+	flags.StringVar(&q.By, "by", "", "a day: how many will be done by its end, e.g. 2026-12-04")
 	flags.StringVar(&q.Items, "items", "", "how many tickets the forecast is for (default: those that are open)")
 	flags.StringVar(&q.Seed, "seed", "", "a number that makes another draw of the forecast, and the same one again")
 	return cmd
@@ -160,6 +161,9 @@ func (a *app) printFlow(f *readmodel.Flow) error {
 			n    readmodel.FlowAtLeast
 		}{{7, n.HowMany.Days7}, {14, n.HowMany.Days14}, {30, n.HowMany.Days30}} {
 			rows = append(rows, []string{fmt.Sprintf("in %d days at least", in.days), number(in.n.P50), number(in.n.P85), number(in.n.P95)})
+		}
+		if n.By != nil {
+			rows = append(rows, []string{"by " + n.By.Date + " at least", number(n.By.P50), number(n.By.P85), number(n.By.P95)})
 		}
 	}
 	if err := table(a.stdout, "WHAT P50 P85 P95", rows); err != nil {

@@ -20,8 +20,8 @@ func (c *Client) BoardPerformance(ctx context.Context, board commands.Ref) (read
 
 // FlowQuery says what BoardFlow is asked for; "" leaves a part of it to the
 // server. From and To are RFC 3339 or YYYY-MM-DD, Bucket is hour, day or week, and
-// Items and Seed are numbers, for the forecast.
-type FlowQuery struct{ From, To, Bucket, Items, Seed string }
+// Items and Seed are numbers and By is a day, for the forecast.
+type FlowQuery struct{ From, To, Bucket, Items, By, Seed string }
 
 // BoardFlow returns how work flowed over a board; durations are in seconds.
 func (c *Client) BoardFlow(ctx context.Context, board commands.Ref, q FlowQuery) (readmodel.Flow, error) {
@@ -30,6 +30,7 @@ func (c *Client) BoardFlow(ctx context.Context, board commands.Ref, q FlowQuery)
 	set(values, "to", q.To)
 	set(values, "bucket", q.Bucket)
 	set(values, "items", q.Items)
+	set(values, "by", q.By)
 	set(values, "seed", q.Seed)
 	return get[readmodel.Flow](ctx, c, values, "api", "statistics", "boards", ref(board), "flow")
 }

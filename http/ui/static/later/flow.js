@@ -54,7 +54,7 @@ export default function FlowPage({ board: ref }) {
   const { query } = place.value;
   const range = rangeOf(query);
   const items = query.get('items') ?? '';
-  const path = pathOf(ref, range, items);
+  const path = pathOf(ref, range, items, query.get('by') ?? '');
   const board = useSignal(null);
   const flow = useSignal(null);
   const ages = useSignal(null);

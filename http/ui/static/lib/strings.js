@@ -871,6 +871,8 @@ const en = {
   'flow.forecast_items': 'Number of tickets',
   'flow.forecast_reset': 'Use the number of open tickets',
   'flow.forecast_share': '{n} % certain',
+  'flow.forecast_until': 'How many by',
+  'flow.forecast_until_said': 'At least {p50} in half of the futures, {p85} in 85 %, {p95} in 95 %.',
   'flow.forecast_many': 'How many will be done at least?',
   'flow.forecast_by': 'By',
   'flow.forecast_day': '{date}, in {n} days',

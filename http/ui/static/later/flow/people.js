@@ -39,7 +39,7 @@ export function Forecast({ flow, csv }) {
   };
   const title = f.reason ? t('flow.forecast_little') : !f.items ? t('flow.forecast_nothing') : t(asked ? 'flow.forecast_n' : 'flow.forecast_open', { tickets: tickets(f.items), date: date(f.when.p85) });
   const rows = () => [['what', '50 %', '85 %', '95 %'], [`${f.items} tickets done by`, f.when.p50, f.when.p85, f.when.p95],
-    ...[7, 14, 30].map((n) => [`at least this many done by ${inDays(flow.as_of, n).toISOString().slice(0, 10)}`, ...SHARES.map(([p]) => f.how_many[n][p])])];
+    [`at least this many done by ${f.by.date}`, ...SHARES.map(([p]) => f.by[p])], ...[7, 14, 30].map((n) => [`at least this many done by ${inDays(flow.as_of, n).toISOString().slice(0, 10)}`, ...SHARES.map(([p]) => f.how_many[n][p])])];
   return html`<${Figure} id="forecast" wide always title=${title} csv=${!f.reason && csv('forecast', rows)}
     why=${t('flow.forecast_why', { draws: number(f.draws), days: number(f.samples_days), mean: number(f.per_day) })}>
     <div class="flow-forecast">
@@ -49,7 +49,10 @@ export function Forecast({ flow, csv }) {
         ${asked && html`<button class="link" onClick=${() => { typed.value = null; setQuery({ items: null }); }}>${t('flow.forecast_reset')}</button>`}
         ${f.reason ? html`<p class="notice plain">${f.reason}</p>`
           : html`<dl class="flow-when">${SHARES.map(([p, n]) => html`<div key=${p} class=${p === 'p85' ? 'chosen' : ''}><dt>${t('flow.forecast_share', { n })}</dt><dd class="number">${f.items ? date(f.when[p]) : t('flow.forecast_already')}</dd></div>`)}</dl>`}</div>
-      ${!f.reason && html`<div class="stack"><p>${t('flow.forecast_many')}</p><${Table} label=${t('flow.forecast_many')}
+      ${!f.reason && html`<div class="stack"><label class="row wrap"><span>${t('flow.forecast_until')}</span><input type="date" value=${f.by.date} min=${inDays(flow.as_of, 1).toISOString().slice(0, 10)} max=${inDays(flow.as_of, 366).toISOString().slice(0, 10)}
+        onChange=${(e) => e.target.value && e.target.validity.valid && setQuery({ by: e.target.value })} /></label>
+        <p><strong class="number">${t('flow.forecast_until_said', { p50: number(f.by.p50), p85: number(f.by.p85), p95: number(f.by.p95) })}</strong></p>
+        <p>${t('flow.forecast_many')}</p><${Table} label=${t('flow.forecast_many')}
         head=${[{ name: t('flow.forecast_by'), text: true }, ...SHARES.map(([, n]) => ({ name: t('flow.forecast_share', { n }) }))]}
         rows=${[7, 14, 30].map((n) => [t('flow.forecast_day', { date: day(inDays(flow.as_of, n)), n }), ...SHARES.map(([p]) => number(f.how_many[n][p]))])} /></div>`}
     </div><//>`;

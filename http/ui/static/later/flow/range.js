@@ -24,12 +24,19 @@ export function rangeOf(query) {
   return { preset, from: preset === 'all' ? '1970-01-01' : dayOf(Date.now() - (Number(preset) - 1) * DAY), to: '', bucket };
 }
 
-// pathOf is the request for it.
-export function pathOf(board, range, items) {
+// nextFriday is what people plan for where they have not said.
+export function nextFriday(at = Date.now()) {
+  const ahead = (5 - new Date(at).getUTCDay() + 7) % 7 || 7;
+  return dayOf(at + ahead * DAY);
+}
+
+// pathOf is the request for it. by is the day of "how many by …".
+export function pathOf(board, range, items, by) {
   const query = new URLSearchParams({ from: range.from });
   if (range.to) query.set('to', range.to);
   if (range.bucket) query.set('bucket', range.bucket);
   if (items) query.set('items', items);
+  query.set('by', by > dayOf(Date.now()) ? by : nextFriday());
   return `/api/statistics/boards/${board}/flow?${query}`;
 }
 
