@@ -1,4 +1,5 @@
 // The person's own account, and for admins how the server is.
+import './strings.js';
 import { html, useEffect, useSignal } from '../vendor/preact.js';
 import { every, get, put } from '../lib/api.js';
 import { alerts, stop } from '../lib/alerts.js';

@@ -1,5 +1,6 @@
 // The fleet at a glance: who holds what, how long still, and who is stuck; and the
 // brakes: pause, release, freeze.
+import './strings.js';
 import { html, useEffect, useRef, useSignal } from '../vendor/preact.js';
 import { every, get, post } from '../lib/api.js';
 import { connection, follow } from '../lib/live.js';

@@ -2,6 +2,7 @@
 // morning, after a night of agents.
 //
 // The address says which: range (a name), or from and to (positions or times).
+import './strings.js';
 import { Fragment, html, useEffect, useMemo, useSignal } from '../vendor/preact.js';
 import { get } from '../lib/api.js';
 import { Face, Icon } from '../lib/parts.js';

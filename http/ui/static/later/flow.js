@@ -1,5 +1,6 @@
 // How work flows over a board: figures of its past, from its first day on, and a
 // forecast. What is shown is in the address, so that it can be sent as a link.
+import './strings.js';
 import { html, useEffect, useMemo, useSignal } from '../vendor/preact.js';
 import { get } from '../lib/api.js';
 import { follow } from '../lib/live.js';

@@ -1,5 +1,6 @@
 // The palette: a field to type in, and a list of what matches. Arrows choose, Enter
 // does it (combobox pattern). The same list without the field is the menu of a card.
+import './strings.js';
 import { html, useEffect, useId, useMemo, useRef, useSignal } from '../vendor/preact.js';
 import { Icon } from '../lib/parts.js';
 import { t } from '../lib/strings.js';

@@ -1,5 +1,6 @@
 // The panel beside the board: one ticket, its work and its history, by the address.
 // It reads the board's model, so it follows events, and shows a past moment read only.
+import './strings.js';
 import { html, useEffect, useRef, useSignal } from '../vendor/preact.js';
 import { get } from '../lib/api.js';
 import { complain, Dialog, Icon, Menu, say } from '../lib/parts.js';

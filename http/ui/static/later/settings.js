@@ -1,5 +1,6 @@
 // The settings of a board: what it is, its columns, who works on it, where its events
 // are sent, what it cost, and what cannot be done lightly.
+import './strings.js';
 import { html, useEffect, useSignal } from '../vendor/preact.js';
 import { del, get, post, put } from '../lib/api.js';
 import { follow } from '../lib/live.js';

@@ -1,4 +1,5 @@
 // The time bar: a slider over the log of the board, with what moves it.
+import './strings.js';
 import { html, useEffect, useMemo, useRef, useSignal } from '../vendor/preact.js';
 import { Icon, say } from '../lib/parts.js';
 import { place, setQuery } from '../lib/router.js';
