@@ -108,10 +108,10 @@ func (s *Server) uiFile(site *ui.Site) gin.HandlerFunc {
 		body := f.Plain
 		switch c := negotiate(g.Request.Header.Get("Accept-Encoding")); c {
 		case zstandard:
-			body = f.Zstd
+			body = f.Zstd()
 			h.Set("Content-Encoding", c.String())
 		case gzipped:
-			body = f.Gzip
+			body = f.Gzip()
 			h.Set("Content-Encoding", c.String())
 		case identity:
 		}

@@ -24,6 +24,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -42,10 +43,13 @@ const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 	"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; " +
 	"require-trusted-types-for 'script'; trusted-types dompurify"
 
-// File is one file in each form that it is sent in.
+// File is one file in each form that it is sent in. It is compressed when it is
+// first asked for in that form: a start need not wait for it.
 type File struct {
-	Media             string // with its charset
-	Plain, Gzip, Zstd []byte
+	Media string // with its charset
+	Plain []byte
+	Gzip  func() []byte
+	Zstd  func() []byte
 }
 
 // Site is the web board of one build.
@@ -58,9 +62,13 @@ type Site struct {
 	files map[string]File
 }
 
-// New reads and compresses the embedded files, about one megabyte. It fails only
-// where the program was built from broken ones.
-func New() (*Site, error) {
+// New returns the site, which is one and the same for all. It fails only where the
+// program was built from broken files.
+func New() (*Site, error) { return built() }
+
+var built = sync.OnceValues(build)
+
+func build() (*Site, error) {
 	names, err := names()
 	if err != nil {
 		return nil, err
@@ -81,16 +89,14 @@ func New() (*Site, error) {
 		if name == "index.html" {
 			continue
 		}
-		if s.files[s.address(name)], err = form(name, texts[name]); err != nil {
-			return nil, err
-		}
+		s.files[s.address(name)] = file(name, texts[name])
 	}
 	page, err := s.page(texts["index.html"], names)
 	if err != nil {
 		return nil, err
 	}
-	s.Page, err = form("index.html", page)
-	return s, err
+	s.Page = file("index.html", page)
+	return s, nil
 }
 
 // File returns what is at a path that begins with Prefix.
@@ -164,26 +170,32 @@ func names() ([]string, error) {
 	return list, nil
 }
 
-func form(name string, text []byte) (File, error) {
-	f := File{Media: media(name), Plain: text}
+func file(name string, text []byte) File {
+	return File{
+		Media: media(name), Plain: text,
+		Gzip: sync.OnceValue(func() []byte { return gzipped(text) }),
+		Zstd: sync.OnceValue(func() []byte { return zstandard(text) }),
+	}
+}
+
+func gzipped(text []byte) []byte {
 	var b bytes.Buffer
 	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	if err != nil {
-		return f, fmt.Errorf("web board: %w", err)
+		panic(err) // the level is a constant
 	}
-	if _, err := z.Write(text); err != nil {
-		return f, fmt.Errorf("web board: %w", err)
-	}
-	if err := z.Close(); err != nil {
-		return f, fmt.Errorf("web board: %w", err)
-	}
-	f.Gzip = b.Bytes()
+	_, _ = z.Write(text) // into memory
+	_ = z.Close()
+	return b.Bytes()
+}
+
+func zstandard(text []byte) []byte {
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
 	if err != nil {
-		return f, fmt.Errorf("web board: %w", err)
+		panic(err) // the options are constants
 	}
-	f.Zstd = e.EncodeAll(text, nil)
-	return f, e.Close()
+	defer e.Close()
+	return e.EncodeAll(text, nil)
 }
 
 // media does not ask the machine, whose tables differ.

@@ -21,7 +21,7 @@ func TestSite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := New()
+	again, err := build()
 	if err != nil || again.Sum != s.Sum {
 		t.Errorf("a second look has sum %q, %v; the first %q", again.Sum, err, s.Sum)
 	}
@@ -35,7 +35,7 @@ func TestSite(t *testing.T) {
 		if f.Media == "" {
 			t.Errorf("%s has no media type", at)
 		}
-		z, err := gzip.NewReader(bytes.NewReader(f.Gzip))
+		z, err := gzip.NewReader(bytes.NewReader(f.Gzip()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +46,7 @@ func TestSite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if text, err := d.DecodeAll(f.Zstd, nil); err != nil || !bytes.Equal(text, f.Plain) {
+		if text, err := d.DecodeAll(f.Zstd(), nil); err != nil || !bytes.Equal(text, f.Plain) {
 			t.Errorf("%s: zstd holds something else: %v", at, err)
 		}
 		d.Close()
@@ -63,10 +63,10 @@ func TestFirstLoadIsSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum := len(s.Page.Gzip)
+	sum := len(s.Page.Gzip())
 	for _, at := range s.First() {
 		f, _ := s.File(at)
-		sum += len(f.Gzip)
+		sum += len(f.Gzip())
 	}
 	if t.Logf("%d files, %d bytes", len(s.First())+1, sum); sum > 120<<10 { // the rest of 150 is headers and the first replies
 		t.Errorf("the first load has %d bytes, want at most 120 KiB", sum)
