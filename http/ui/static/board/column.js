@@ -8,11 +8,32 @@ import { Card } from './card.js';
 import * as dnd from './dnd.js';
 import { same } from './view.js';
 
-const BLOCK = 20;
+const BLOCK = 10;
 const GUESS = 104; // height of a card with its gap, before it was measured
 
+// Blocks that come into sight, or leave it, wait here: a few are drawn in each frame, so
+// that a long jump does not stop the page. They are drawn well before they are seen.
+const PER_FRAME = 4;
+const waiting = new Map(); // block to whether it is in sight
+let frame = 0;
+
+function drawSome() {
+  frame = 0;
+  let left = PER_FRAME;
+  for (const [block, seen] of waiting) {
+    if (left-- === 0) break;
+    waiting.delete(block);
+    block.seen(seen);
+  }
+  if (waiting.size) frame = requestAnimationFrame(drawSome);
+}
+
 const watcher = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) target.seen(isIntersecting);
+  for (const { target, isIntersecting } of entries) {
+    waiting.delete(target); // to the end of the line
+    waiting.set(target, isIntersecting);
+  }
+  frame ||= requestAnimationFrame(drawSome);
 }, { rootMargin: '800px 400px', scrollMargin: '800px 400px' });
 
 // Ghost is where a card that was lifted by keyboard would go.
@@ -43,7 +64,11 @@ function drawBlock({ ids, first, ...rest }) {
     };
     at.current.show = () => { seen.value = true; };
     watcher.observe(at.current);
-    return () => watcher.unobserve(at.current);
+    const element = at.current;
+    return () => {
+      waiting.delete(element);
+      watcher.unobserve(element);
+    };
   }, []);
   return html`<div class="block" ref=${at} data-count=${ids.length} style=${seen.value ? {} : { height: `${height.current || ids.length * GUESS}px` }}>
     ${seen.value && ids.map((id) => html`<${Fragment} key=${id}>${id === ghost && html`<${Ghost} />`}<${Card} id=${id} ...${rest} /><//>`)}</div>`;
