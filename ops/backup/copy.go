@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // address of a database file for the driver, which plain text is not where a
@@ -32,7 +33,14 @@ func copyDatabase(ctx context.Context, from, to string, progress func(done, tota
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, pool.Close()) }()
+	defer func() {
+		// SQLite notices some damage while it reads, else survey does.
+		var cause *sqlite.Error
+		if errors.As(err, &cause) && (cause.Code()&0xff == sqlite3.SQLITE_CORRUPT || cause.Code()&0xff == sqlite3.SQLITE_NOTADB) {
+			err = fmt.Errorf("%w: %w", ErrSourceDamaged, err)
+		}
+		err = errors.Join(err, pool.Close())
+	}()
 	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return err
