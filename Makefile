@@ -7,10 +7,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench torture day lint fmt verify vendor packages clean
+.PHONY: help build run test bench screenshots torture day lint fmt verify vendor packages clean
 
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/kanban
 	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/kanban
@@ -37,6 +37,9 @@ test: ## Run every test (needs Go alone; the race detector runs where cgo works)
 
 bench: ## Measure: every figure beside its baseline of the same run
 	go test -run '^$$' -bench . -benchtime 3s -timeout 30m ./commands ./events/... ./projections ./http ./ops/metrics ./cmd/kanban ./cmd/kanban/browser
+
+screenshots: ## Draw the pictures in docs/screenshots (needs Chromium)
+	KANBAN_SCREENSHOTS=$(CURDIR)/docs/screenshots go test -count=1 -run TestScreenshots -timeout 10m ./cmd/kanban/browser
 
 torture: ## kill -9 the server a thousand times under load
 	KANBAN_TORTURE_ROUNDS=1000 go test -run Torture -timeout 3h -v ./cmd/kanban

@@ -36,6 +36,29 @@ func looks(b board) []look {
 			p.clickOn("find('button', 'Add a ticket', column('Not Started'))[0]")
 			p.wait("document.activeElement.tagName === 'TEXTAREA'")
 		}},
+		{name: "panel", path: at + "/tickets/" + b.Key + "-1", ready: "find('tab', 'History')[0] && document.body.textContent.includes('without one')"},
+		{name: "history", path: at + "/tickets/" + b.Key + "-2?tab=history", ready: "document.body.textContent.includes('Why it is here') && document.body.textContent.includes('claimed it')"},
+		{name: "palette", path: at, ready: "live() && document.querySelectorAll('article.card').length > 5", prepare: func(p *tab) {
+			p.press("k", chromedp.ModifierCtrl)
+			p.wait("find('option')[0]")
+		}},
+		{name: "keys", path: at, ready: "live() && document.querySelectorAll('article.card').length > 5", prepare: func(p *tab) {
+			p.press("?")
+			p.wait("find('dialog')[0]")
+		}},
+		{name: "lanes", path: at + "?lanes=assignee", ready: "live() && document.querySelectorAll('article.card').length > 5"},
+		{name: "time", path: at + fmt.Sprintf("?at=%d", b.Moment), ready: "document.querySelector('.live.past') && document.querySelectorAll('article.card').length > 5", prepare: func(p *tab) {
+			p.wait("find('slider')[0] || document.querySelector('.time.folded button')")
+			if eval[bool](p, "Boolean(document.querySelector('.time.folded button'))") {
+				p.clickOn("document.querySelector('.time.folded button')")
+			}
+			p.wait("find('slider')[0]")
+		}},
+		{name: "diff", path: at + "/diff?range=day", ready: "document.querySelector('.report-says') && document.body.textContent.includes('By whom')"},
+		{name: "flow", path: at + "/flow", ready: "document.querySelectorAll('canvas').length > 2"},
+		{name: "settings", path: at + "/settings", ready: "find('heading', 'Webhooks')[0] && find('heading', 'Columns')[0]"},
+		{name: "agents", path: "/agents", ready: "find('heading', 'Agents')[0] && document.body.textContent.includes('robin')"},
+		{name: "account", path: "/account", ready: "find('heading', 'Password')[0] || find('button', 'Sign out')[0]"},
 		{name: "no-access", path: "/boards/NONE", ready: "find('heading', 'No access')[0]", console: []string{"status of 404"}},
 		{name: "not-found", path: "/boards/NONE/not/here", ready: "find('heading', 'Not found')[0]"},
 	}
@@ -98,7 +121,7 @@ func TestAxe(t *testing.T) {
 func fill(u *user, key string) board {
 	u.t.Helper()
 	b := u.board(key)
-	u.limit(b, "In Progress", 2)
+	u.limit(b, "In Progress", 3)
 	type data = map[string]any
 	create := func(as, title, column string, more data) data {
 		d := data{"board": b.Key, "as": as, "title": title, "column": column}
@@ -127,5 +150,14 @@ func fill(u *user, key string) board {
 	u.call("POST", "/api/comments", data{"ticket": b.Key + "-1", "text": "The provider takes **ten** mails a second."}, nil)
 	call(5, "request-approval", data{"note": "Ready to be looked at"})
 	call(2, "claim", data{})
+	var at struct{ Position int64 }
+	u.call("GET", "/api/boards/"+b.Key+"/snapshot", nil, &at)
+	b.Moment = at.Position
+	// An agent that holds a ticket, and one that is done.
+	var token struct{ Token string }
+	u.call("POST", "/api/auth/tokens", data{"name": "robin-" + strings.ToLower(b.Key), "kind": "agent", "role": "agent", "boards": []int64{b.ID}}, &token)
+	agent := &user{t: u.t, s: u.s, name: u.name, access: token.Token}
+	agent.call("POST", fmt.Sprintf("/api/tickets/%s-6/claim", b.Key), data{}, nil)
+	u.call("POST", fmt.Sprintf("/api/tickets/%s-8/move", b.Key), data{"column": "Done"}, nil)
 	return b
 }

@@ -209,6 +209,7 @@ type board struct {
 	ID      int64    `json:"id"`
 	Key     string   `json:"key"`
 	Columns []column `json:"columns"`
+	Moment  int64    `json:"-"` // a position at which it had all its tickets
 }
 
 type column struct {
