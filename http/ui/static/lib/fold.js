@@ -269,7 +269,7 @@ export class Fold {
   // the server does not say which of those that come around it are in its count.
   #comment(t, e, fact) {
     const added = e.type === 'comment_added';
-    if (added && fact) this.comments.add(fact.comment_id);
+    if (added) this.comments.add(fact ? fact.comment_id : -e.position); // as Timeline calls one that is redacted
     if (!added && !(fact && this.comments.delete(fact.comment_id))) {
       if (fact && !this.whole) this.stale.add(t.id); // it was added before the fold began
     } else if (this.counted.has(t.id) || this.asked.has(t.id)) this.stale.add(t.id);
