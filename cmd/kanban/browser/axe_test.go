@@ -47,7 +47,7 @@ func looks(b board) []look {
 			p.wait("find('dialog')[0]")
 		}},
 		{name: "lanes", path: at + "?lanes=assignee", ready: "live() && document.querySelectorAll('article.card').length > 1"},
-		{name: "time", path: at + fmt.Sprintf("?at=%d", b.Moment), ready: "document.querySelector('.live.past') && document.querySelectorAll('article.card').length > 5", prepare: func(p *tab) {
+		{name: "time", path: at + fmt.Sprintf("?at=%d", b.Moment), ready: "document.querySelector('.past-notice')?.textContent.includes('As of') && document.querySelectorAll('article.card').length > 5", prepare: func(p *tab) {
 			p.wait("find('slider')[0] || document.querySelector('.time.folded button')")
 			if eval[bool](p, "Boolean(document.querySelector('.time.folded button'))") {
 				p.clickOn("document.querySelector('.time.folded button')")

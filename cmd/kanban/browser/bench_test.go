@@ -93,9 +93,11 @@ func BenchmarkBoard(b *testing.B) {
 		scroll = append(scroll, eval[float64](p, "noted.longest"))
 
 		eval[chromedp.Void](p, "noted.longest = 0")
+		const count = "Number(document.querySelectorAll('section.column')[1].querySelector('.count').textContent.replace(/\\D/g, ''))"
+		before := eval[int](p, count)
 		dx, dy := p.place("document.querySelectorAll('section.column')[0].querySelectorAll('article.card')[1]")
 		p.do(chromedp.DragAndDropXY(dx, dy, x, y, 40))
-		p.wait("document.querySelectorAll('section.column')[1].querySelector('.count').textContent.includes('001')")
+		p.wait("%s === %s", raw(count), before+1)
 		drag = append(drag, eval[float64](p, "noted.longest"))
 		b.StopTimer()
 		p.close()

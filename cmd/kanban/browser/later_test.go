@@ -87,7 +87,7 @@ func TestTimeTravel(t *testing.T) {
 	}
 	p := s.open(t)
 	p.as(u, fmt.Sprintf("/boards/%s?at=%d", b.Key, before.Position))
-	p.wait("document.querySelector('.live.past') && keys('Not Started').join() === %s && !find('button', 'Add a ticket')[0]", k.Key)
+	p.wait("document.querySelector('.past-notice').textContent.includes('As of') && document.querySelector('.live.past') && keys('Not Started').join() === %s && !find('button', 'Add a ticket')[0]", k.Key)
 	p.drag(fmt.Sprintf("card('%s')", k.Key), "column('Blocked').querySelector('.cards')", 0)
 	p.wait("find('slider')[0] || document.querySelector('.time.folded button')")
 	if eval[bool](p, "Boolean(document.querySelector('.time.folded button'))") {
@@ -97,7 +97,7 @@ func TestTimeTravel(t *testing.T) {
 	p.wait("keys('In Progress').join() === %s && document.querySelector('.time-said').textContent.includes('moved')", k.Key)
 	p.clickOn("document.querySelectorAll('.time-keys button')[0]")
 	p.wait("keys('Not Started').join() === %s", k.Key)
-	p.press(kb.Escape)
+	p.clickOn("document.querySelector('.past-back')")
 	p.wait("live() && keys('Done').join() === %s && find('button', 'Add a ticket')[0] && !location.search", k.Key)
 
 	p.visit(fmt.Sprintf("/boards/%s/diff?from=%d", b.Key, before.Position))

@@ -39,7 +39,7 @@ function Banners({ store }) {
   const model = store.shown.value;
   const board = model.board.value;
   const { state, since } = connection.value;
-  return html`${state === 'offline' && html`<p class="notice red" role="alert">${t('wrong.offline_since', { time: exact(since) })}${unsent.value.length > 0 && html` <strong>${t('wrong.waiting', { n: unsent.value.length })}</strong>`}</p>`}
+  return html`<${Past} store=${store} />${state === 'offline' && html`<p class="notice red" role="alert">${t('wrong.offline_since', { time: exact(since) })}${unsent.value.length > 0 && html` <strong>${t('wrong.waiting', { n: unsent.value.length })}</strong>`}</p>`}
     ${state !== 'offline' && unsent.value.length > 0 && html`<p class="notice" role="status">${t('wrong.waiting', { n: unsent.value.length })}</p>`}
     ${board.archived && html`<p class="notice">${t('board.archived')}</p>`}
     ${board.frozen && !board.archived && html`<p class="notice"><${Icon} name="freeze" />${t('board.frozen')}</p>`}<${EmptyBoard} store=${store} />`;
