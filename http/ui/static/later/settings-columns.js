@@ -60,7 +60,7 @@ export function Columns({ board, manage, reload }) {
   const add = () => {
     const uid = `new ${++made}`;
     draft.set([...rows, { uid, name: '', kind: 'active', wip_limit: null, require_checklist: false, require_evidence: false, approval: false, allow_from: [] }]);
-    requestAnimationFrame(() => list.current?.querySelector('.lane:last-child input')?.focus());
+    requestAnimationFrame(() => list.current?.querySelector('.setup-column:last-child input')?.focus());
   };
   const remove = (row) => {
     draft.set(rows.filter((r) => r.uid !== row.uid).map((r) => (r.allow_from.includes(row.uid) ? { ...r, allow_from: r.allow_from.filter((x) => x !== row.uid) } : r)));
@@ -87,8 +87,8 @@ export function Columns({ board, manage, reload }) {
   };
   const fields = wrong.value?.fields ?? {};
   return html`<${Section} id="columns" title=${t('settings.columns')} lead=${t('columns.lead')}><form class="stack" onSubmit=${save}><div class="stack">
-    <div class="lane-head" aria-hidden="true"><span></span><span>${t('boards.name')}</span><span>${t('columns.kind')}</span><span>${t('columns.limit')}</span><span></span></div>
-    <ol class="bare lanes" ref=${list} tabindex="-1" aria-label=${t('settings.columns')}>${rows.map((r, i) => html`<${Row} key=${r.uid} row=${r} index=${i} rows=${rows} board=${board} manage=${manage} count=${counts.value.get(r.uid) ?? 0}
+    <div class="setup-head" aria-hidden="true"><span></span><span>${t('boards.name')}</span><span>${t('columns.kind')}</span><span>${t('columns.limit')}</span><span></span></div>
+    <ol class="bare setup-columns" ref=${list} tabindex="-1" aria-label=${t('settings.columns')}>${rows.map((r, i) => html`<${Row} key=${r.uid} row=${r} index=${i} rows=${rows} board=${board} manage=${manage} count=${counts.value.get(r.uid) ?? 0}
       wrong=${Object.entries(fields).filter(([name]) => name.startsWith(`columns[${i}]`) || name.startsWith(`[${i}]`)).map(([, why]) => why).join('; ')}
       change=${(part) => change(r.uid, part)} moveTo=${(to) => moveTo(r.uid, to)} remove=${() => remove(r)} drop=${drop} recount=${count} />`)}</ol>
     ${manage && html`<div><button type="button" onClick=${add}><${Icon} name="add" />${t('columns.add')}</button></div>`}
@@ -126,8 +126,8 @@ function Row({ row, index, rows, board, manage, count, wrong, change, moveTo, re
   const asks = row.require_checklist || row.require_evidence || row.approval || row.allow_from.length > 0;
   const edge = over.value?.uid === row.uid ? `edge-${over.value.edge}` : '';
   const named = row.name || t('columns.unnamed');
-  return html`<li ref=${at} class="lane ${edge} ${dragging.value ? 'dragged' : ''}">
-    <div class="lane-row"><span class="grip" ref=${grip} title=${t('columns.drag')} aria-hidden="true">${manage && html`<${Icon} name="lanes" />`}</span>
+  return html`<li ref=${at} class="setup-column ${edge} ${dragging.value ? 'dragged' : ''}">
+    <div class="setup-row"><span class="grip" ref=${grip} title=${t('columns.drag')} aria-hidden="true">${manage && html`<${Icon} name="lanes" />`}</span>
       <input aria-label=${t('columns.name_of', { n: index + 1 })} required maxlength="60" disabled=${!manage} value=${row.name} onInput=${set('name')} dir="auto" />
       <select disabled=${!manage} aria-label=${t('columns.kind_of', { name: named })} value=${row.kind} onChange=${set('kind')}>${KINDS.map((k) => html`<option key=${k} value=${k}>${t(`kind.${k}`)}</option>`)}</select>
       <input type="number" disabled=${!manage} min="1" max="10000" aria-label=${t('columns.limit_of', { name: named })} placeholder=${t('columns.no_limit')} value=${row.wip_limit ?? ''} onInput=${(e) => change({ wip_limit: e.target.value === '' ? null : Number(e.target.value) })} />
