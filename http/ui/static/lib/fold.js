@@ -46,7 +46,7 @@ export class Fold {
     this.whole = false;
     for (const t of snapshot.tickets) {
       this.tickets.set(t.id, t);
-      this.byKey.set(t.key, t.id);
+      this.#called(t.key, t.id);
     }
     for (const t of snapshot.tickets) this.#know(t);
     return this;
@@ -77,12 +77,17 @@ export class Fold {
       return;
     }
     this.counted.add(id);
-    this.byKey.set(ticket.key, id);
+    this.#called(ticket.key, id);
     const name = this.board?.columns.find((c) => c.id === ticket.column_id)?.name;
     this.#set(id, { ...ticket, current_column: name ?? ticket.current_column });
     this.#know(ticket);
     this.#judge(id, asked);
     this.#found(id);
+  }
+
+  // #called notes the key of a ticket; one whose creation was redacted has none.
+  #called(key, id) {
+    if (key) this.byKey.set(key, id);
   }
 
   // takeChanges returns what changed since it was last asked.
@@ -294,7 +299,7 @@ export class Fold {
       for (const c of comments ?? []) this.comments.add(c.id);
     }
     this.#settle(t.id);
-    this.byKey.set(t.key, t.id);
+    this.#called(t.key, t.id);
     this.#set(t.id, t);
     this.waits.set(t.id, fact?.depends_on ?? []);
     this.#judge(t.id);
@@ -315,7 +320,7 @@ export class Fold {
     const t = this.tickets.get(id);
     if (!t) return;
     this.tickets.delete(id);
-    this.byKey.delete(t.key);
+    if (this.byKey.get(t.key) === id) this.byKey.delete(t.key);
     this.#settle(id);
     this.gone.add(id);
     this.changed.tickets.add(id);
@@ -334,7 +339,7 @@ export class Fold {
   // #found: a ticket is there; who knew it by its key alone waits for it from now on.
   #found(id) {
     this.gone.delete(id);
-    this.waits.name(id, this.tickets.get(id).key);
+    if (this.tickets.get(id).key) this.waits.name(id, this.tickets.get(id).key);
     this.#judgeWaiters(id);
   }
 
