@@ -170,6 +170,8 @@ export class Fold {
       if (t.current_column !== fact.column.name) this.#set(t.id, { ...t, current_column: fact.column.name });
       this.#judgeWaiters(t.id);
     }
+    // A column may mean something else now, also for tickets that are not here.
+    if (!this.whole) this.#doubtUnknown();
   }
 
   #ticket(e, fact) {
