@@ -19,10 +19,8 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
-	"maps"
 	"mime"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 
@@ -103,17 +101,6 @@ func build() (*Site, error) {
 func (s *Site) File(at string) (File, bool) {
 	f, ok := s.files[at]
 	return f, ok
-}
-
-// First lists the addresses that the page loads at once, for every view.
-func (s *Site) First() []string {
-	var list []string
-	for _, at := range slices.Sorted(maps.Keys(s.files)) {
-		if !later(strings.TrimPrefix(at, s.address(""))) {
-			list = append(list, at)
-		}
-	}
-	return list
 }
 
 func (s *Site) address(name string) string { return Prefix + s.Sum + "/" + name }
