@@ -144,7 +144,7 @@ func (a *app) recover(ctx context.Context, cfg config, from copies, dryRun bool)
 	if err := a.printRecovery(r, dryRun); err != nil {
 		return err
 	}
-	if !r.report.Complete() || len(r.unread) > 0 {
+	if !r.report.Complete() || len(r.unread) > 0 || r.cutOff() {
 		return &hinted{&foundError{"not everything could be saved; the report says what"}, "kanban recover again with another copy: a backup, or saved events in recovered/"}
 	}
 	return nil
@@ -302,6 +302,12 @@ func (r *recovery) sound(ctx context.Context) bool {
 	return err == nil && v.OK() && v.Head == r.report.Head
 }
 
+// cutOff reports whether the shipped log, which alone could tell where the log of a
+// database that is gone ended, ends in a place that could not be read.
+func (r *recovery) cutOff() bool {
+	return r.report.NewID && slices.ContainsFunc(r.report.Sources, func(s recover.SourceReport) bool { return s.Name == shippedName && s.Torn })
+}
+
 // printRecovery writes the report.
 func (a *app) printRecovery(r *recovery, dryRun bool) error {
 	report := r.report
@@ -360,8 +366,12 @@ func (a *app) printRecovery(r *recovery, dryRun bool) error {
 		fmt.Fprintf(&b, "     as of the backup: %s\n", strings.Join(r.borrowed, ", "))
 	}
 	if report.NewID {
-		fmt.Fprintf(&b, "     the database and its id are gone, so the log has a new one: clients start afresh.\n"+
-			"     Nothing tells whether anything was recorded after position %d\n", report.Head.Position)
+		b.WriteString("     the database and its id are gone, so the log has a new one: clients start afresh.\n")
+		if r.cutOff() {
+			fmt.Fprintf(&b, "LOST what %s held behind its last place that could not be read: events after position %d are missing\n", shippedName, report.Head.Position)
+		} else {
+			fmt.Fprintf(&b, "     Nothing tells whether anything was recorded after position %d\n", report.Head.Position)
+		}
 	}
 	if r.aside != "" {
 		fmt.Fprintf(&b, "     the damaged files are in %s\n", r.aside)

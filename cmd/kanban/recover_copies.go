@@ -56,7 +56,7 @@ func (r *recovery) openCopies(ctx context.Context) error {
 		return r.openShipped(ctx, r.from.log, known)
 	}
 	if to := r.cfg.BackupShipTo; to != "" && !isBucket(to) {
-		return r.passOver(ctx, "the shipped log", r.openShipped(ctx, to, known))
+		return r.passOver(ctx, shippedName, r.openShipped(ctx, to, known))
 	}
 	return nil
 }
@@ -141,13 +141,16 @@ func (r *recovery) openShipped(ctx context.Context, from, logID string) error {
 	return nil
 }
 
+// shippedName is what reports call it.
+const shippedName = "the shipped log"
+
 // copied are the sources that openCopies found.
 func (r *recovery) copied() (list []recover.Source) {
 	for _, b := range r.backups {
 		list = append(list, b.db.Source(b.name), recover.Folder(b.name+", saved events", filepath.Join(b.dir, "recovered"), ".jsonl"))
 	}
 	if log := r.shipped; log != nil {
-		list = append(list, recover.Source{Name: "the shipped log", Rows: func(ctx context.Context) iter.Seq2[recover.Row, error] {
+		list = append(list, recover.Source{Name: shippedName, Rows: func(ctx context.Context) iter.Seq2[recover.Row, error] {
 			return func(yield func(recover.Row, error) bool) {
 				for row, err := range backup.Salvage(ctx, *log) {
 					var copied recover.Row

@@ -60,6 +60,14 @@ func burn(t *testing.T) *burnt {
 	for i := range 5 {
 		mustRun(t, admin, commands.CreateTicket{Board: "WEB", Title: fmt.Sprintf("after %d", i)})
 	}
+	// What follows is in another record of the shipped log than what came before.
+	for shipped, tick := s.shipper.Status().Position, time.Tick(time.Millisecond); shipped < mustHead(t, s.db).Position; shipped = s.shipper.Status().Position {
+		select {
+		case <-tick:
+		case <-t.Context().Done():
+			t.Fatalf("shipped %d", shipped)
+		}
+	}
 	if done, err := admin.Redact(t.Context(), commands.Redact{Ticket: "WEB-1", Reason: "test"}, false); err != nil || !done.Clean {
 		t.Fatalf("redact: %+v (%v)", done, err)
 	}
@@ -78,6 +86,15 @@ func burn(t *testing.T) *burnt {
 		}
 	}
 	return b
+}
+
+func mustHead(t *testing.T, db *sqlstore.DB) events.Head {
+	t.Helper()
+	head, err := db.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return head
 }
 
 func eventLines(t *testing.T, db *sqlstore.DB) (lines []string) {
@@ -170,11 +187,10 @@ func TestRecoverFromBackupAlone(t *testing.T) {
 	}
 }
 
-// Given a shipped log that is damaged behind the backup, When it is recovered,
-// Then the report names the gap, and what lies behind it is kept.
-func TestRecoverFromADamagedShippedLog(t *testing.T) {
-	t.Parallel()
-	b := burn(t)
+// damageLog damages the record of the first event that the backup does not have, or
+// of all that it does not have.
+func (b *burnt) damageLog(t *testing.T, all bool) {
+	t.Helper()
 	segments, err := filepath.Glob(filepath.Join(b.cfg.BackupShipTo, "*", "*.kseg"))
 	if err != nil || len(segments) != 1 {
 		t.Fatalf("segments %v (%v), want one", segments, err)
@@ -183,12 +199,11 @@ func TestRecoverFromADamagedShippedLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The record of the first event that the backup does not have.
 	damaged := false
 	for _, at := range regexp.MustCompile(`"first":(\d+),"last":(\d+),`).FindAllSubmatchIndex(text, -1) {
 		first, _ := strconv.ParseInt(string(text[at[2]:at[3]]), 10, 64)
 		last, _ := strconv.ParseInt(string(text[at[4]:at[5]]), 10, 64)
-		if first <= b.at+1 && b.at < last {
+		if (first <= b.at+1 || all) && b.at < last {
 			text[at[1]] ^= 1
 			damaged = true
 		}
@@ -199,11 +214,35 @@ func TestRecoverFromADamagedShippedLog(t *testing.T) {
 	if err := os.WriteFile(segments[0], text, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Given a shipped log of which nothing behind the backup can be read, When it is
+// recovered, Then the report says that there was something, and that it is lost.
+func TestRecoverFromALogThatEndsInDamage(t *testing.T) {
+	t.Parallel()
+	b := burn(t)
+	b.damageLog(t, true)
 	db, report, err := b.recovered(t, copies{})
 	var incomplete *foundError
-	head, headErr := db.Head(t.Context())
-	if !errors.As(err, &incomplete) || headErr != nil || head.Position != b.at {
-		t.Errorf("the log ends at %d (%v, %v), want %d\n%s", head.Position, err, headErr, b.at, report)
+	if head := mustHead(t, db); !errors.As(err, &incomplete) || head.Position != b.at {
+		t.Errorf("the log ends at %d (%v), want %d", head.Position, err, b.at)
+	}
+	want := fmt.Sprintf("LOST what the shipped log held behind its last place that could not be read: events after position %d are missing", b.at)
+	if !strings.Contains(report, want) || strings.Contains(report, "Nothing tells") {
+		t.Errorf("the report lacks %q:\n%s", want, report)
+	}
+}
+
+// Given a shipped log that is damaged behind the backup, When it is recovered,
+// Then the report names the gap, and what lies behind it is kept.
+func TestRecoverFromADamagedShippedLog(t *testing.T) {
+	t.Parallel()
+	b := burn(t)
+	b.damageLog(t, false)
+	db, report, err := b.recovered(t, copies{})
+	var incomplete *foundError
+	if head := mustHead(t, db); !errors.As(err, &incomplete) || head.Position != b.at {
+		t.Errorf("the log ends at %d (%v), want %d\n%s", head.Position, err, b.at, report)
 	}
 	if want := fmt.Sprintf("GAP  positions %d to ", b.at+1); !strings.Contains(report, want) || !strings.Contains(report, "the shipped log: 1 place could not be read") {
 		t.Errorf("the report lacks %q or the place:\n%s", want, report)

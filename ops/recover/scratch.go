@@ -38,6 +38,9 @@ type SourceReport struct {
 	Rows   int64  `json:"rows"`             // that look like events, repeated ones included
 	Errors int64  `json:"errors,omitempty"` // places that could not be read
 	Error  string `json:"error,omitempty"`  // the first
+	// Torn says that behind the last place that could not be read nothing was left:
+	// of a copy in order of the log, how far it went is not known.
+	Torn bool `json:"torn,omitempty"`
 }
 
 // NewScratch makes scratch.db in dir. The caller closes it.
@@ -114,9 +117,11 @@ func (s *Scratch) collect(ctx context.Context, source Source) error {
 			if said.Errors++; said.Error == "" {
 				said.Error = err.Error()
 			}
+			said.Torn = true
 			continue
 		}
 		said.Rows++
+		said.Torn = false
 		if batch = append(batch, row); len(batch) == cap(batch) {
 			if err := flush(); err != nil {
 				return err

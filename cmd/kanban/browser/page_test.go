@@ -259,10 +259,17 @@ func (p *tab) press(keys string, modifiers ...chromedp.Modifier) {
 func (p *tab) drag(from, to string, side float64) {
 	p.t.Helper()
 	p.wait("%s && %s", raw(from), raw(to))
-	tx, ty := p.place(to)
-	height := eval[float64](p, fmt.Sprintf("(() => { %s return (%s).getBoundingClientRect().height; })()", helpers, to))
-	fx, fy := p.place(from)
-	p.do(chromedp.DragAndDropXY(fx, fy, tx, ty+side*height/3))
+	// Both are looked up at once: bringing one into the window may move the other, and
+	// so does a card that still glides to its place.
+	p.wait("!document.querySelector('.gliding')")
+	at := eval[[]float64](p, fmt.Sprintf(`(() => {
+		%s
+		const both = [%s, %s];
+		for (const el of both.toReversed()) el.scrollIntoView({ block: 'nearest', inline: 'nearest', behavior: 'instant' });
+		const [from, to] = both.map((el) => el.getBoundingClientRect());
+		return [from.x + from.width / 2, from.y + from.height / 2, to.x + to.width / 2, to.y + to.height * (1 / 2 + %g / 3)];
+	})()`, helpers, from, to, side))
+	p.do(chromedp.DragAndDropXY(at[0], at[1], at[2], at[3]))
 }
 
 // dark switches the theme that the system asks for.
