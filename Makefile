@@ -29,7 +29,7 @@ test: ## Run every test (needs Go alone; the race detector runs where cgo works)
 	@if CGO_ENABLED=1 go env CC >/dev/null && command -v $$(go env CC) >/dev/null; then \
 		set -e; packages=$$(go list ./... | grep -v '/cmd/kanban'); \
 		echo "go test -race (all packages but the program)"; CGO_ENABLED=1 RAPID_CHECKS=25 go test -race -timeout 20m $$packages; \
-		echo "go test (the program, and random tests in full)"; go test -timeout 15m ./cmd/kanban ./cmd/kanban/browser ./commands ./events/sqlstore ./projections ./readmodel; \
+		echo "go test (the program, and random tests in full)"; go test -timeout 15m ./cmd/kanban ./cmd/kanban/browser ./commands ./events/sqlstore ./ops/monitor ./projections ./readmodel; \
 		echo "go test -race ./cmd/kanban (what has most at once)"; CGO_ENABLED=1 KANBAN_TORTURE_ROUNDS=5 go test -race -timeout 15m -run '$(RACED_OF_PROGRAM)' ./cmd/kanban; \
 	else \
 		echo "go test ./... (no C compiler: without the race detector)"; go test -timeout 20m ./...; \

@@ -279,7 +279,7 @@ func (p *plan) notes(src *source) {
 	}
 	note("The imported boards are private and have no members: admins see them, and add the others.")
 	if len(src.users) > 0 {
-		note("Accounts came without passwords and e-mail addresses: an admin sets a password for each who shall sign in.")
+		note("Accounts came without passwords and e-mail addresses: an admin sets a password for each who shall sign in. Where there is no admin yet: kanban user create --admin NAME")
 	}
 	if p.report.Counts.Names > 0 {
 		note("%d people and agents are known by name only: the old system let callers choose the name, so these names are claims.", p.report.Counts.Names)

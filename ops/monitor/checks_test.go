@@ -7,12 +7,16 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/agent-kanban/agent-kanban/ops/machine"
 	"github.com/agent-kanban/agent-kanban/ops/monitor"
 )
 
@@ -36,6 +40,29 @@ func TestMemory(t *testing.T) {
 	t.Parallel()
 	look(t, monitor.Memory(1<<50), "", "")
 	look(t, monitor.Memory(1<<20), "more than the 1 MiB of MEMORY_THRESHOLD_MB", "")
+}
+
+// What was freed and only not given back yet is not in use.
+func TestMemoryThatWasFreed(t *testing.T) {
+	build, _ := debug.ReadBuildInfo()
+	if slices.Contains(build.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the race detector keeps its notes on what was freed")
+	}
+	before, err := machine.ProcessMemory()
+	if err != nil {
+		t.Skip(err)
+	}
+	const size = 128 << 20
+	check := monitor.Memory(before.RSS + size/2)
+	func() {
+		block := make([]byte, size)
+		for i := 0; i < size; i += 4096 {
+			block[i] = 1
+		}
+		look(t, check, "more than the ", "")
+		runtime.KeepAlive(block)
+	}()
+	look(t, check, "", "")
 }
 
 func TestDisk(t *testing.T) {

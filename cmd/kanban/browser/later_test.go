@@ -126,15 +126,56 @@ func TestFlowPage(t *testing.T) {
 }
 
 // A pm names columns anew and gives an agent its token, which shows once; the agents'
-// page says who holds what.
+// page says who holds what, pauses an agent, takes its ticket away, and stops a board.
 func TestSettingsAndAgents(t *testing.T) {
 	t.Parallel()
 	s := common(t)
 	u := s.register(t, "settings")
 	b := fill(u, key())
+	robin := "robin-" + strings.ToLower(b.Key)
 	p := s.open(t)
 	p.as(u, "/boards/"+b.Key+"/settings")
-	p.wait("find('heading', 'Columns')[0]")
+	p.fill("Name of column 2", "Doing")
+	p.wait("find('button', 'Save changes', document.querySelector('#columns'))[0]")
+	p.clickOn("find('button', 'Save changes', document.querySelector('#columns'))[0]")
+	p.wait("find('toast', 'Saved')[0] && !find('button', 'Save changes')[0]")
+	var now board
+	u.call("GET", "/api/boards/"+b.Key, nil, &now)
+	if now.Columns[1].Name != "Doing" || now.Columns[1].ID != b.Columns[1].ID {
+		t.Errorf("the second column is %+v", now.Columns[1])
+	}
+
+	p.click("button", "Issue a token for an agent")
+	p.fill("Name of the agent", "wren-"+strings.ToLower(b.Key))
+	p.click("button", "Issue the token")
+	p.wait("document.querySelector('dialog code.secret')")
+	secret := eval[string](p, "document.querySelector('dialog code.secret').textContent")
+	agent := &user{t: t, s: s, name: u.name, access: secret}
+	agent.call("GET", "/api/boards/"+b.Key, nil, &now) // the secret is one that works
+	p.press(kb.Escape)                                 // does not lose it
+	p.click("button", "I have copied it")
+	p.wait("!find('dialog')[0] && document.querySelector('#tokens').textContent.includes(%s) && !document.documentElement.outerHTML.includes(%s)", "wren-"+strings.ToLower(b.Key), secret)
+
 	p.visit("/agents")
-	p.wait("document.querySelector('main').textContent.includes(%s) && document.querySelector('main').textContent.includes(%s)", "robin-"+strings.ToLower(b.Key), b.Key+"-6")
+	p.wait("document.querySelector('main').textContent.includes(%s) && document.querySelector('main').textContent.includes(%s)", robin, b.ticket(6))
+	menu := func(item string) {
+		t.Helper()
+		p.clickOn(fmt.Sprintf("find('button', %q, document.querySelector('.fleet'))[0]", robin))
+		p.click("menuitem", item)
+	}
+	menu("Pause")
+	p.fill("Why", "It deletes tests")
+	p.clickOn("find('button', 'Pause', find('dialog')[0])[0]")
+	p.wait("find('toast', %s)[0] && document.querySelector('.bot.paused')?.textContent.includes('It deletes tests')", robin+" is paused")
+	menu("Release " + b.ticket(6))
+	p.clickOn("find('button', 'Release', find('dialog')[0])[0]")
+	p.wait("find('toast', %s)[0] && !document.querySelector('.bot.paused .held-list')", b.ticket(6))
+	menu("Resume")
+	p.wait("!document.querySelector('.bot.paused')")
+
+	p.visit("/agents?board=" + b.Key)
+	p.click("button", "Freeze "+b.Key)
+	p.clickOn("find('button', 'Freeze', find('dialog')[0])[0]")
+	p.click("button", "Unfreeze "+b.Key)
+	p.wait("!find('.notice', 'frozen')[0] && find('button', %s)[0]", "Freeze "+b.Key)
 }

@@ -223,10 +223,13 @@ func (p *tab) place(script string) (x, y float64) {
 	return at[0], at[1]
 }
 
-// clickOn clicks with the mouse on what a script finds, once it is there.
+// still is true in a page in which nothing is on its way to where it will stay.
+const still = raw("document.getAnimations().every((a) => a.playState !== 'running' || a.effect.getComputedTiming().endTime === Infinity)")
+
+// clickOn clicks with the mouse on what a script finds, once it is there and stays there.
 func (p *tab) clickOn(script string) {
 	p.t.Helper()
-	p.wait("%s", raw(script))
+	p.wait("%s && %s", raw(script), still)
 	x, y := p.place(script)
 	p.do(chromedp.MouseClickXY(x, y))
 }
@@ -261,7 +264,7 @@ func (p *tab) drag(from, to string, side float64) {
 	p.wait("%s && %s", raw(from), raw(to))
 	// Both are looked up at once: bringing one into the window may move the other, and
 	// so does a card that still glides to its place.
-	p.wait("!document.querySelector('.gliding')")
+	p.wait("%s", still)
 	at := eval[[]float64](p, fmt.Sprintf(`(() => {
 		%s
 		const both = [%s, %s];
@@ -272,15 +275,15 @@ func (p *tab) drag(from, to string, side float64) {
 	p.do(chromedp.DragAndDropXY(at[0], at[1], at[2], at[3]))
 }
 
-// dark switches the theme that the system asks for.
-func (p *tab) dark(yes bool) {
+// dark switches the theme that the system asks for, and what else it asks for.
+func (p *tab) dark(yes bool, more ...*emulation.MediaFeature) {
 	p.t.Helper()
 	value := "light"
 	if yes {
 		value = "dark"
 	}
 	_, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}},
+		Features: append(more, &emulation.MediaFeature{Name: "prefers-color-scheme", Value: value}),
 	})
 	if err != nil {
 		p.t.Fatal(err)

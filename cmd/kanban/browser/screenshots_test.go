@@ -16,26 +16,33 @@ func TestScreenshots(t *testing.T) {
 	if out == "" {
 		t.Skip("make screenshots draws the pages")
 	}
-	s := newServer(t)
-	u := s.register(t, "ada")
-	b := fill(u, "WEB")
+	s := idle(t)
+	u := s.past(t, "mia")
+	s.begin(t)
+	u.login()
+	var boards struct{ Items []board }
+	u.call("GET", "/api/boards", nil, &boards)
+	var b board
+	u.call("GET", "/api/boards/"+boards.Items[0].Key, nil, &b)
+	b = furnish(u, b)
+	fresh := newServer(t)
 	for _, view := range []struct {
 		name          string
 		dark          bool
 		width, height int64
 	}{{"light", false, 1440, 900}, {"dark", true, 1440, 900}, {"phone", false, 390, 844}} {
-		p := s.open(t)
-		p.do(chromedp.EmulateViewport(view.width, view.height))
-		value := "light"
-		if view.dark {
-			value = "dark"
+		draw := func(s *server) *tab {
+			p := s.open(t)
+			p.do(chromedp.EmulateViewport(view.width, view.height))
+			p.dark(view.dark, &emulation.MediaFeature{Name: "prefers-reduced-motion", Value: "reduce"})
+			return p
 		}
-		if _, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-			{Name: "prefers-color-scheme", Value: value}, {Name: "prefers-reduced-motion", Value: "reduce"},
-		}}); err != nil {
-			t.Fatal(err)
-		}
+		p, q := draw(s), draw(fresh)
 		for _, l := range looks(b) {
+			p := p
+			if l.fresh {
+				p = q
+			}
 			l.at(p, u)
 			shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
 			if err != nil {

@@ -33,6 +33,13 @@ type server struct {
 // newServer starts a server on a directory of its own.
 func newServer(t testing.TB) *server {
 	t.Helper()
+	s := idle(t)
+	s.begin(t)
+	return s
+}
+
+// idle is one that was not begun yet.
+func idle(t testing.TB) *server {
 	s := &server{dir: t.TempDir()}
 	t.Cleanup(func() {
 		s.end()
@@ -40,7 +47,6 @@ func newServer(t testing.TB) *server {
 			t.Logf("the server said:\n%s", s.log)
 		}
 	})
-	s.begin(t)
 	return s
 }
 
@@ -210,7 +216,11 @@ type board struct {
 	Key     string   `json:"key"`
 	Columns []column `json:"columns"`
 	Moment  int64    `json:"-"` // a position at which it had all its tickets
+	Before  int      `json:"-"` // how many tickets it had before furnish
 }
+
+// ticket is the key of one that furnish made: the first is 1.
+func (b board) ticket(n int) string { return fmt.Sprintf("%s-%d", b.Key, b.Before+n) }
 
 type column struct {
 	ID       int64  `json:"id"`
