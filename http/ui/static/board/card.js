@@ -42,7 +42,7 @@ function labelled(ticket, age, at) {
   return parts.join(', ');
 }
 
-const MAX_LABELS = 3;
+const MAX_LABELS = 2;
 
 // Each card looks only at what concerns itself: the focus, the pointer and the
 // selection move often, and a board has many cards.
@@ -83,7 +83,7 @@ function draw({ id, store, view, model, column, lane = null, onPick }) {
       ${age.level && html`<span class="age ${age.level} number spread" title=${age.title}>${age.time}</span>`}</div>
     <h3 class="card-title"><a href="/boards/${model.board.value.key}/tickets/${ticket.key}" tabindex="-1" draggable=${false} dir="auto">${ticket.title}</a></h3>
     <div class="row card-foot">
-      <span class="labels">${ticket.labels.slice(0, MAX_LABELS).map((l) => html`<span class="tag" key=${l} dir="auto">${l}</span>`)}${ticket.labels.length > MAX_LABELS && html`<span class="tag" title=${ticket.labels.slice(MAX_LABELS).join(', ')}>+${ticket.labels.length - MAX_LABELS}</span>`}</span>
+      <span class="labels">${ticket.labels.slice(0, MAX_LABELS).map((l) => html`<span class="tag" key=${l} dir="auto">${l}</span>`)}${ticket.labels.length > MAX_LABELS && html`<span class="tag more" title=${ticket.labels.slice(MAX_LABELS).join(', ')}>+${ticket.labels.length - MAX_LABELS}</span>`}</span>
       <span class="row spread marks soft number">
         ${ticket.due_at && html`<span class=${new Date(ticket.due_at) < clock && column.kind !== 'done' ? 'mark late' : 'mark'} title=${t('card.due', { time: exact(ticket.due_at) })}><${Icon} name="due" /></span>`}
         ${ticket.checklist.length > 0 && html`<span class="mark" title=${t('card.checklist', { done, n: ticket.checklist.length })}><${Icon} name="checklist" />${done}/${ticket.checklist.length}</span>`}

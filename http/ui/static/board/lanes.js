@@ -57,7 +57,7 @@ export function Lanes({ store, view, model, onPick, menu }) {
   const { columns } = model.board.value;
   const at = useRef();
   const by = view.by.value;
-  return html`<div class="lanes" ref=${at}>
+  return html`<div class="lanes" ref=${at} style=${{ '--n': columns.length }}>
     <div class="lane-heads">${columns.map((c) => {
       const total = model.cell(c.id).value.length;
       return html`<section class="column" key=${c.id} data-column=${c.id} aria-label="${c.name}, ${t('board.count', { n: total })}"><header class="row"><h2 class="cut" title=${c.name} dir="auto">${c.name}</h2><${Limit} column=${c} count=${total} /><span class="spread"></span>${menu?.(c)}</header>
