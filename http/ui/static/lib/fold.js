@@ -78,11 +78,14 @@ export class Fold {
     }
     this.counted.add(id);
     this.#called(ticket.key, id);
+    const was = have && this.#done(id);
     const name = this.board?.columns.find((c) => c.id === ticket.column_id)?.name;
     this.#set(id, { ...ticket, current_column: name ?? ticket.current_column });
     this.#know(ticket);
     this.#judge(id, asked);
-    this.#found(id);
+    // Others are judged anew only by what is new, or two that wait for each other would
+    // be doubted for ever.
+    if (was !== this.#done(id)) this.#found(id);
   }
 
   // #called notes the key of a ticket; one whose creation was redacted has none.
@@ -355,6 +358,8 @@ export class Fold {
   #judgeWaiters(id) {
     this.shifted = this.position;
     for (const waiter of this.waits.waiters(id)) this.#judge(waiter);
+    // Of one whose creation was redacted nobody knows by its key who waits for it.
+    if (!this.tickets.get(id)?.key) for (const waiter of this.waits.nameless()) this.stale.add(waiter);
   }
 
   // #judge says whether a ticket is blocked. told: it is as the server has it, asked at

@@ -19,6 +19,11 @@ export class Waits {
     return this.#waiters.get(id) ?? NONE;
   }
 
+  // nameless are those that wait for a ticket of which neither id nor key is known.
+  nameless() {
+    return [...this.waiters(0)].filter((waiter) => this.of(waiter).some((d) => d.id === 0 && !d.key));
+  }
+
   // set says all that a ticket waits for.
   set(id, list) {
     for (const d of this.of(id)) this.#waiters.get(d.id)?.delete(id);
