@@ -89,7 +89,7 @@ func unproven(v *ops.Verification) error {
 // examine compares an extracted database, that nobody has opened yet, with the
 // manifest.
 func (a *Archive) examine(ctx context.Context, path string) (err error) {
-	m, err := survey(ctx, path)
+	m, err := survey(ctx, hurried(ctx), path)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
-	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -20,15 +19,12 @@ func address(path, query string) string {
 	return u.String()
 }
 
-// pagesPerStep of 4 KiB are copied at once: short enough that a cancelled backup
-// ends at once and a writer that waits for the disk does not wait long.
-const pagesPerStep = 256
+// pagesPerStep of 4 KiB are copied at once, between two steps of the pace.
+const pagesPerStep = 16
 
-// copyDatabase writes the database as of one moment to a new file. Between two
-// steps it rests as long as the step took, so that the disk and the processors
-// stay free for those who write. It only reads and takes no lock that a writer
-// would wait for: a server may run, in this process too.
-func copyDatabase(ctx context.Context, from, to string, progress func(done, total int64)) (err error) {
+// copyDatabase writes the database as of one moment to a new file. It only reads and
+// takes no lock that a writer would wait for: a server may run, in this process too.
+func copyDatabase(ctx context.Context, p *pace, from, to string, progress func(done, total int64)) (err error) {
 	pool, err := sql.Open("sqlite", address(from, "mode=ro&_pragma=busy_timeout(5000)&_pragma=query_only(1)"))
 	if err != nil {
 		return err
@@ -65,13 +61,12 @@ func copyDatabase(ctx context.Context, from, to string, progress func(done, tota
 		if err != nil {
 			return err
 		}
-		return errors.Join(steps(ctx, b, progress), b.Finish())
+		return errors.Join(steps(p, b, progress), b.Finish())
 	})
 }
 
-func steps(ctx context.Context, b *sqlite.Backup, progress func(done, total int64)) error {
+func steps(p *pace, b *sqlite.Backup, progress func(done, total int64)) error {
 	for {
-		began := time.Now()
 		more, err := b.Step(pagesPerStep)
 		if err != nil {
 			return err
@@ -82,20 +77,8 @@ func steps(ctx context.Context, b *sqlite.Backup, progress func(done, total int6
 		if !more {
 			return nil
 		}
-		if err := rest(ctx, time.Since(began)); err != nil {
+		if err := p.step(); err != nil {
 			return err
 		}
-	}
-}
-
-// rest waits, unless ctx ends first.
-func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

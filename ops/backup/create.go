@@ -90,10 +90,10 @@ func (o *Options) create(ctx context.Context, w *workshop) (Made, error) {
 		return Made{}, err
 	}
 	database := w.path(databaseName)
-	if err := copyDatabase(ctx, o.Database, database, func(done, total int64) { o.Progress("copy", done, total) }); err != nil {
+	if err := copyDatabase(ctx, easy(ctx), o.Database, database, func(done, total int64) { o.Progress("copy", done, total) }); err != nil {
 		return Made{}, fmt.Errorf("copy the database: %w", err)
 	}
-	m, err := survey(ctx, database)
+	m, err := survey(ctx, easy(ctx), database)
 	if err != nil {
 		return Made{}, err
 	}
@@ -209,12 +209,12 @@ func (o *Options) entries(ctx context.Context, w *tar.Writer, m Manifest, source
 	if _, err := w.Write(text); err != nil {
 		return err
 	}
-	total, done := m.Size(), int64(0)
+	total, done, p := m.Size(), int64(0), easy(ctx)
 	for i, f := range m.Files {
 		if err := w.WriteHeader(header(f.Name, f.Size)); err != nil {
 			return err
 		}
-		n, err := entry(ctx, w, sources[i], func(n int64) { o.Progress("compress", done+n, total) })
+		n, err := entry(p, w, sources[i], func(n int64) { o.Progress("compress", done+n, total) })
 		if err != nil {
 			return err
 		}
@@ -226,23 +226,20 @@ func (o *Options) entries(ctx context.Context, w *tar.Writer, m Manifest, source
 	return w.Close()
 }
 
-// entry copies a file in pieces and rests between two as long as one took.
-func entry(ctx context.Context, w io.Writer, path string, progress func(done int64)) (done int64, err error) {
+// entry copies a file.
+func entry(p *pace, w io.Writer, path string, progress func(done int64)) (done int64, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return 0, err
 	}
 	defer file.Close()
+	in := p.reader(file)
 	for {
-		began := time.Now()
-		n, err := io.CopyN(w, file, 1<<20)
+		n, err := io.CopyN(w, in, 1<<20)
 		done += n
 		progress(done)
 		if errors.Is(err, io.EOF) {
 			return done, nil
-		}
-		if err == nil {
-			err = rest(ctx, time.Since(began))
 		}
 		if err != nil {
 			return done, err

@@ -10,16 +10,28 @@ import (
 	"os"
 	"strings"
 
+	"modernc.org/sqlite/vfs"
+
 	"github.com/agent-kanban/agent-kanban/events"
 )
 
 // survey reads what the manifest says about a database that nobody else uses.
-func survey(ctx context.Context, path string) (m Manifest, err error) {
-	db, err := sql.Open("sqlite", address(path, "mode=ro&immutable=1"))
+func survey(ctx context.Context, p *pace, path string) (m Manifest, err error) {
+	query := "mode=ro&immutable=1"
+	if !p.hurry {
+		name, files, err := vfs.New(p.files())
+		if err != nil {
+			return m, err
+		}
+		defer func() { err = errors.Join(err, files.Close()) }()
+		query += "&vfs=" + name
+	}
+	db, err := sql.Open("sqlite", address(path, query))
 	if err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1) // a pace is for one goroutine
 	m.Format, m.Tables = Format, map[string]int64{}
 	var state string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&state); err != nil {
@@ -88,7 +100,7 @@ func sumFile(ctx context.Context, path string) (size int64, sum events.Hash, err
 	}
 	defer file.Close()
 	hash := sha256.New()
-	size, err = io.Copy(hash, reader{ctx, file})
+	size, err = io.Copy(hash, easy(ctx).reader(file))
 	return size, events.Hash(hash.Sum(nil)), err
 }
 

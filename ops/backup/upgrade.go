@@ -48,10 +48,10 @@ func (o *Options) beforeUpgrade(ctx context.Context, w *workshop, now time.Time)
 		return "", err
 	}
 	copied := w.path(databaseName)
-	if err := copyDatabase(ctx, o.Database, copied, nil); err != nil {
+	if err := copyDatabase(ctx, hurried(ctx), o.Database, copied, nil); err != nil {
 		return "", err
 	}
-	m, err := survey(ctx, copied)
+	m, err := survey(ctx, hurried(ctx), copied)
 	if err != nil {
 		return "", err
 	}
@@ -60,7 +60,7 @@ func (o *Options) beforeUpgrade(ctx context.Context, w *workshop, now time.Time)
 		return "", err
 	}
 	if len(old) > 0 {
-		if was, err := survey(ctx, old[0].Path); err == nil && was.LogID == m.LogID && was.Head() == m.Head() && was.Schema == m.Schema {
+		if was, err := survey(ctx, hurried(ctx), old[0].Path); err == nil && was.LogID == m.LogID && was.Head() == m.Head() && was.Schema == m.Schema {
 			return old[0].Path, nil
 		}
 	}
