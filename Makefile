@@ -36,7 +36,7 @@ test: ## Run every test (needs Go alone; the race detector runs where cgo works)
 	fi
 
 bench: ## Measure: every figure beside its baseline of the same run
-	go test -run '^$$' -bench . -benchtime 3s -timeout 30m ./commands ./events/... ./projections ./http ./ops/metrics ./cmd/kanban ./cmd/kanban/browser
+	go test -run '^$$' -bench . -benchtime 3s -timeout 30m ./commands ./events/... ./projections ./http ./ops/backup ./ops/metrics ./cmd/kanban ./cmd/kanban/browser
 
 screenshots: ## Draw the pictures in docs/screenshots (needs Chromium)
 	KANBAN_SCREENSHOTS=$(CURDIR)/docs/screenshots go test -count=1 -run TestScreenshots -timeout 10m ./cmd/kanban/browser

@@ -102,9 +102,11 @@ ticket, or the lease has ended.`,
   kanban next --board WEB --wait 60s             # an agent: claim the best ticket
   kanban done WEB-1 --evidence commit=4f2a91c
   kanban tail --since 10m`,
+		Version:       release(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	})
+	root.SetVersionTemplate(versionLine())
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.url, "url", "", "address of the server (KANBAN_URL; default http://127.0.0.1:18000)")
 	flags.StringVar(&a.token, "token", "", "access or API token (KANBAN_TOKEN; better there than here, where other users of the machine see it)")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -22,6 +23,11 @@ func release() string {
 	return "dev"
 }
 
+// versionLine is the answer to version and to --version.
+func versionLine() string {
+	return fmt.Sprintf("kanban %s (%s, %s/%s)\n", release(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
@@ -39,7 +45,7 @@ func (a *app) versionCommand() *cobra.Command {
 			if a.json {
 				return a.printJSON(v)
 			}
-			_, err := fmt.Fprintf(a.stdout, "kanban %s (%s, %s)\n", v.Version, v.Go, v.Platform)
+			_, err := io.WriteString(a.stdout, versionLine())
 			return err
 		},
 	}

@@ -90,7 +90,7 @@ func (o *Options) create(ctx context.Context, w *workshop) (Made, error) {
 		return Made{}, err
 	}
 	database := w.path(databaseName)
-	if err := copyDatabase(ctx, easy(ctx), o.Database, database, func(done, total int64) { o.Progress("copy", done, total) }); err != nil {
+	if err := copyDatabase(ctx, brisk(ctx), o.Database, database, func(done, total int64) { o.Progress("copy", done, total) }); err != nil {
 		return Made{}, fmt.Errorf("copy the database: %w", err)
 	}
 	m, err := survey(ctx, easy(ctx), database)

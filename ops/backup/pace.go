@@ -9,22 +9,24 @@ import (
 )
 
 // A backup has no hurry, and shares the machine with a server whose callers do: it
-// works in turns of about workTurn and rests after each for restShare times as long.
-// One processor is then free most of the time, and nobody waits longer than a turn.
-const (
-	workTurn  = 300 * time.Microsecond
-	restShare = 3
-)
+// works in turns of about workTurn and rests after each. One processor is then free
+// much of the time, and nobody waits longer than a turn.
+const workTurn = 300 * time.Microsecond
 
 // pace is told of every small piece of work, and rests when a turn is over. It is for
 // one goroutine.
 type pace struct {
 	ctx   context.Context
 	began time.Time
+	share int  // how many times as long as it works it rests
 	hurry bool // never rests
 }
 
-func easy(ctx context.Context) *pace { return &pace{ctx: ctx, began: time.Now()} }
+// easy is for what nobody waits for.
+func easy(ctx context.Context) *pace { return &pace{ctx: ctx, began: time.Now(), share: 3} }
+
+// brisk is for what holds a snapshot of a database: as long, its WAL only grows.
+func brisk(ctx context.Context) *pace { return &pace{ctx: ctx, began: time.Now(), share: 1} }
 
 // hurried is for when nobody else works.
 func hurried(ctx context.Context) *pace { return &pace{ctx: ctx, hurry: true} }
@@ -38,7 +40,7 @@ func (p *pace) step() error {
 	if worked < workTurn {
 		return p.ctx.Err()
 	}
-	err := rest(p.ctx, restShare*worked)
+	err := rest(p.ctx, time.Duration(p.share)*worked)
 	p.began = time.Now()
 	return err
 }

@@ -209,7 +209,7 @@ function Held({ claim, board }) {
   const left = Math.max(0, (until - now.value) / 1000);
   const whole = Math.max(1, (until - new Date(claim.claimed_at).getTime()) / 1000);
   const part = Math.min(1, left / whole);
-  return html`<li><a class="cut" href="/boards/${board?.key ?? claim.board_id}/tickets/${claim.key}"><span class="number">${claim.key}</span> <span dir="auto">${claim.title}</span></a>
+  return html`<li><a class="row cut" href="/boards/${board?.key ?? claim.board_id}/tickets/${claim.key}"><span class="number">${claim.key}</span><span class="cut" dir="auto">${claim.title}</span></a>
     <span class="soft small number" title=${t('agents.lease_title', { claimed: exact(claim.claimed_at), ends: exact(claim.expires_at) })}>${left > 0 ? t('agents.lease', { time: span(left) }) : t('agents.lease_out')}</span>
     <span class="left ${part < 0.2 ? 'late' : ''}" aria-hidden="true"><span style=${{ width: `${100 * part}%` }}></span></span></li>`;
 }
