@@ -5,7 +5,7 @@ import { effect, signal } from '../vendor/preact.js';
 import { newKey, post, request } from '../lib/api.js';
 import { complain, dismiss, say, toast } from '../lib/parts.js';
 import { refusal, t } from '../lib/strings.js';
-import { laneFields } from './lanes.js';
+import { laneFields } from './lane.js';
 
 // unsent are actions that wait for the server.
 export const unsent = signal([]);

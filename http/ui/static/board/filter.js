@@ -6,8 +6,8 @@ import { Icon } from '../lib/parts.js';
 import { place, setQuery } from '../lib/router.js';
 import { me } from '../lib/session.js';
 import { number, t } from '../lib/strings.js';
-import { ageOf } from './card.js';
-import { LANES } from './lanes.js';
+import { ageOf } from './age.js';
+import { LANES } from './lane.js';
 import { now } from './store.js';
 
 export const CHIPS = ['ready', 'blocked', 'aging', 'approval', 'mine'];

@@ -10,7 +10,7 @@ import { t } from '../lib/strings.js';
 import { last, undoLast } from './actions.js';
 import { archive, askAssign, askLabel, askMove, askPriority, assign, claim, open, toggle } from './choose.js';
 import { focusCard, focusColumn, onTicket, step } from './focus.js';
-import { LANES } from './lanes.js';
+import { LANES } from './lane.js';
 import { carry, drop, lift, putBack } from './lift.js';
 import { ask, asked } from './palette.js';
 import { clear, extend } from './select.js';

@@ -5,7 +5,7 @@ import { say } from '../lib/parts.js';
 import { t } from '../lib/strings.js';
 import { moveTickets } from './actions.js';
 import { focusCard } from './focus.js';
-import { laneTitle } from './lanes.js';
+import { laneTitle } from './lane.js';
 
 const what = (view, ids) => (ids.length === 1 ? view.store.live.peek().look(ids[0])?.key : t('select.count', { n: ids.length }));
 

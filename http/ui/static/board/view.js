@@ -4,7 +4,7 @@
 import { computed, signal } from '../vendor/preact.js';
 import { place } from '../lib/router.js';
 import { Filter } from './filter.js';
-import { laneNames, laneOf, LANES } from './lanes.js';
+import { laneNames, laneOf, LANES } from './lane.js';
 
 const NONE = [];
 export const same = (a, b) => a === b || (a.length === b.length && a.every((x, i) => x === b[i]));
