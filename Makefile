@@ -22,7 +22,8 @@ run: build ## Start the board on http://127.0.0.1:18000 with its data in ./data
 # The race detector makes everything five to ten times slower. With it run all
 # packages but the program, their random tests for a quarter of the rounds, and of
 # the program's own tests, which start hundreds of servers, those that have most at
-# once; without it, the program's and the random tests in full.
+# once; without it, the program's and the random tests in full, and what it keeps from
+# being measured (memory, in ops/monitor).
 RACED_OF_PROGRAM := ^(TestServer.*|TestClaimsOfManyAtOnce|TestTorture|TestFollow|TestDrillBusFolderDeleted|TestServerTakesBackups)$$
 
 test: ## Run every test (needs Go alone; the race detector runs where cgo works)

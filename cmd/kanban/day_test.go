@@ -127,8 +127,7 @@ func newDay(t *testing.T, tickets int) *day {
 	// At this speed five seconds are half an hour; what has not caught up by the next
 	// look is told. The process holds the fleet and the followers, too.
 	s.cfg.Synchronous, s.cfg.MonitorSeconds, s.cfg.MemoryMB = "FULL", 5, 512
-	// The test takes them itself, between two hours.
-	s.cfg.BackupSchedule, s.cfg.BackupShipTo = "@yearly", filepath.Join(dir, "shipped")
+	s.cfg.BackupSchedule, s.cfg.BackupShipTo = "@hourly", filepath.Join(dir, "shipped")
 	if err := s.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -107,7 +107,8 @@ const walLimit = 128 << 20
 func (s *server) checks() ([]monitor.Check, error) {
 	checks := []monitor.Check{
 		monitor.Clock(nil, nil),
-		s.checkWAL(),
+		monitor.FileSize("wal", s.db.Path()+"-wal", walLimit,
+			"end whatever reads the database for long (a shell of sqlite3, a copy under way); it is copied back with the next commits"),
 		monitor.Behind("relay_lag", "the bus", "see the alert bus and the server's log; what outside consumers get is late, nothing else is", s.end,
 			func(context.Context) (int64, error) { return s.relay.Status().Position, nil }),
 		monitor.Behind("projection_lag", "the read model", "see the server's log; commands are safe, queries show an older state. A slow disk is the usual reason", s.end,
@@ -194,20 +195,6 @@ func (s *server) checkWrites(ctx context.Context) (monitor.Finding, error) {
 		hint = "what was written before is in the old file alone: put it back before anything else"
 	}
 	return monitor.Finding{Message: told(err), Hint: hint}, nil
-}
-
-// checkWAL does not count what it grows by while a backup copies the database.
-func (s *server) checkWAL() monitor.Check {
-	check := monitor.FileSize("wal", s.db.Path()+"-wal", walLimit,
-		"end whatever reads the database for long (a shell of sqlite3, a copy under way); it is copied back with the next commits")
-	look := check.Run
-	check.Run = func(ctx context.Context) (monitor.Finding, error) {
-		if s.backups != nil && s.backups.Status().Running {
-			return monitor.Finding{}, nil
-		}
-		return look(ctx)
-	}
-	return check
 }
 
 func (s *server) checkFile(ctx context.Context) (monitor.Finding, error) {

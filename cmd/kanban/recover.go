@@ -368,7 +368,7 @@ func (a *app) printRecovery(r *recovery, dryRun bool) error {
 	if report.NewID {
 		b.WriteString("     the database and its id are gone, so the log has a new one: clients start afresh.\n")
 		if r.cutOff() {
-			fmt.Fprintf(&b, "LOST what %s held behind its last place that could not be read: events after position %d are missing\n", shippedName, report.Head.Position)
+			fmt.Fprintf(&b, "LOST events after position %d: %s ends in a place that could not be read\n", report.Head.Position, shippedName)
 		} else {
 			fmt.Fprintf(&b, "     Nothing tells whether anything was recorded after position %d\n", report.Head.Position)
 		}

@@ -227,7 +227,7 @@ func TestRecoverFromALogThatEndsInDamage(t *testing.T) {
 	if head := mustHead(t, db); !errors.As(err, &incomplete) || head.Position != b.at {
 		t.Errorf("the log ends at %d (%v), want %d", head.Position, err, b.at)
 	}
-	want := fmt.Sprintf("LOST what the shipped log held behind its last place that could not be read: events after position %d are missing", b.at)
+	want := fmt.Sprintf("LOST events after position %d: the shipped log ends in a place that could not be read", b.at)
 	if !strings.Contains(report, want) || strings.Contains(report, "Nothing tells") {
 		t.Errorf("the report lacks %q:\n%s", want, report)
 	}

@@ -125,7 +125,7 @@ func (a *Archive) walk(ctx context.Context, each func(name string, size int64, c
 	if info, err := file.Stat(); err == nil {
 		a.Size = info.Size()
 	}
-	in, err := a.open(bufio.NewReaderSize(reader{ctx, file}, 1<<16))
+	in, err := a.open(bufio.NewReaderSize(hurried(ctx).reader(file), 1<<16))
 	if err != nil {
 		return damaged(err)
 	}

@@ -206,3 +206,21 @@ func TestBackupOfADamagedDatabaseIsRefused(t *testing.T) {
 		names(t, out, 0)
 	}
 }
+
+// A backup that is called off while it is checked is called off: nothing is said of damage.
+func TestCreateCalledOffInTheCheck(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	w := newWriter(t, db)
+	w.tickets(w.board("WEB"), 200)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := backup.Create(ctx, backup.Options{Database: db.Path(), Out: t.TempDir(), Progress: func(phase string, done, total int64) {
+		if phase == "copy" && done == total {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) || errors.Is(err, backup.ErrSourceDamaged) {
+		t.Errorf("%v, want that it was called off", err)
+	}
+}

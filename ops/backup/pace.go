@@ -18,8 +18,7 @@ const workTurn = 300 * time.Microsecond
 type pace struct {
 	ctx   context.Context
 	began time.Time
-	share int  // how many times as long as it works it rests
-	hurry bool // never rests
+	share int // how many times as long as it works it rests; 0 = never
 }
 
 // easy is for what nobody waits for.
@@ -29,11 +28,11 @@ func easy(ctx context.Context) *pace { return &pace{ctx: ctx, began: time.Now(),
 func brisk(ctx context.Context) *pace { return &pace{ctx: ctx, began: time.Now(), share: 1} }
 
 // hurried is for when nobody else works.
-func hurried(ctx context.Context) *pace { return &pace{ctx: ctx, hurry: true} }
+func hurried(ctx context.Context) *pace { return &pace{ctx: ctx} }
 
 // step returns the error of the context.
 func (p *pace) step() error {
-	if p.hurry {
+	if p.share == 0 {
 		return p.ctx.Err()
 	}
 	worked := time.Since(p.began)
@@ -45,7 +44,7 @@ func (p *pace) step() error {
 	return err
 }
 
-// reader is r, in steps of up to 64 KiB.
+// reader is r, in steps of up to 64 KiB; it ends when the context does.
 func (p *pace) reader(r io.Reader) io.Reader { return &pacedReader{p, r} }
 
 type pacedReader struct {

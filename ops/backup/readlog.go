@@ -82,7 +82,7 @@ func (w *walker) segment(ctx context.Context, path string) (done bool, err error
 		return false, err
 	}
 	defer file.Close()
-	in := bufio.NewReaderSize(reader{ctx, file}, 1<<16)
+	in := bufio.NewReaderSize(hurried(ctx).reader(file), 1<<16)
 	for {
 		l, payload, err := readRecord(in)
 		if errors.Is(err, io.EOF) {

@@ -18,7 +18,7 @@ import (
 // survey reads what the manifest says about a database that nobody else uses.
 func survey(ctx context.Context, p *pace, path string) (m Manifest, err error) {
 	query := "mode=ro&immutable=1"
-	if !p.hurry {
+	if p.share > 0 {
 		name, files, err := vfs.New(p.files())
 		if err != nil {
 			return m, err
@@ -35,6 +35,9 @@ func survey(ctx context.Context, p *pace, path string) (m Manifest, err error) {
 	m.Format, m.Tables = Format, map[string]int64{}
 	var state string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&state); err != nil {
+		if ctx.Err() != nil {
+			return m, ctx.Err()
+		}
 		return m, fmt.Errorf("%w: %w", ErrSourceDamaged, err)
 	}
 	if state != "ok" {
@@ -102,17 +105,4 @@ func sumFile(ctx context.Context, path string) (size int64, sum events.Hash, err
 	hash := sha256.New()
 	size, err = io.Copy(hash, easy(ctx).reader(file))
 	return size, events.Hash(hash.Sum(nil)), err
-}
-
-// reader ends when its context does.
-type reader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }
