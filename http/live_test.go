@@ -508,9 +508,17 @@ func TestEventStream(t *testing.T) {
 	// Whoever loses the board hears of it no more.
 	a.do("DELETE", "/api/boards/WEB/members/bob", ann, "").want(204)
 	a.ticket(ann, id, "Four")
+	a.do("POST", "/api/boards", ann, `{"name":"Open","key":"OPEN","visibility":"internal"}`).want(201)
+	if _, e := s.next(); e.Type != events.TypeBoardCreated { // what was before it has gone by
+		t.Errorf("after losing the board came %s of %s", e.Type, e.Stream)
+	}
 	a.do("PUT", "/api/boards/WEB", ann, `{"visibility":"internal"}`).want(200)
-	if _, e := s.next(); e.Type != events.TypeBoardUpdated {
-		t.Errorf("after losing the board came %s", e.Type)
+	_, e := s.next()
+	for e.BoardID != id { // who runs the open board
+		_, e = s.next()
+	}
+	if e.Type != events.TypeBoardUpdated {
+		t.Errorf("of the board that was lost and is open now came %s first", e.Type)
 	}
 
 	var page eventPage
