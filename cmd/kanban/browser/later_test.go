@@ -18,7 +18,7 @@ func TestMoveByKeyboard(t *testing.T) {
 	k := u.ticket(b, "Not Started", "Walks")
 	p := s.open(t)
 	p.onBoard(u, b)
-	eval[chromedp.Void](p, fmt.Sprintf("(() => { %s card('%s').focus(); })()", helpers, k.Key))
+	p.wait("(card(%[1]s).focus(), card(%[1]s).matches(':focus') && %[2]s)", k.Key, still)
 	p.press(" ")
 	p.wait("document.querySelector('.card.lifted') && document.body.textContent.includes('lifted')")
 	p.press(kb.ArrowRight)
